@@ -1,0 +1,1 @@
+//! Runnable programs for each layer of uring.

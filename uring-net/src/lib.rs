@@ -1,0 +1,1 @@
+//! TCP listeners and streams on io_uring.

@@ -1,0 +1,1 @@
+//! io_uring event loops that dispatch completions to closures.
