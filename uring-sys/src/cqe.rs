@@ -61,12 +61,31 @@ const _: () = {
     assert!(offset_of!(io_uring_cqe32, big_cqe) == 16);
 };
 
-pub const IORING_CQE_F_BUFFER: u32 = 1;
-pub const IORING_CQE_F_MORE: u32 = 2;
-pub const IORING_CQE_F_SOCK_NONEMPTY: u32 = 4;
-pub const IORING_CQE_F_NOTIF: u32 = 8;
-pub const IORING_CQE_F_BUF_MORE: u32 = 16;
-pub const IORING_CQE_F_SKIP: u32 = 32;
-pub const IORING_CQE_F_32: u32 = 32768;
+// ---- `flags` of a completion
+
+/// A provided buffer was used: its number is in the bits from [`IORING_CQE_BUFFER_SHIFT`] on.
+/// Since Linux 5.7.
+pub const IORING_CQE_F_BUFFER: u32 = 1 << 0;
+/// The same submission will complete again. Since Linux 5.13.
+pub const IORING_CQE_F_MORE: u32 = 1 << 1;
+/// The socket has more to read. Since Linux 5.19.
+pub const IORING_CQE_F_SOCK_NONEMPTY: u32 = 1 << 2;
+/// The notification of a zero-copy send: its buffer is free now. Since Linux 6.0.
+pub const IORING_CQE_F_NOTIF: u32 = 1 << 3;
+/// The buffer is used in part only, and will be filled further; with
+/// [`IOU_PBUF_RING_INC`](crate::IOU_PBUF_RING_INC). Since Linux 6.12.
+pub const IORING_CQE_F_BUF_MORE: u32 = 1 << 4;
+/// Not a completion: it fills a gap before the ring's end, and is to be passed over; with
+/// [`IORING_SETUP_CQE_MIXED`](crate::IORING_SETUP_CQE_MIXED). Since Linux 6.18.
+pub const IORING_CQE_F_SKIP: u32 = 1 << 5;
+/// The completion has 32 bytes, two places in the ring; with
+/// [`IORING_SETUP_CQE_MIXED`](crate::IORING_SETUP_CQE_MIXED). Since Linux 6.18.
+pub const IORING_CQE_F_32: u32 = 1 << 15;
+
+/// From this bit on, `flags` holds the number of the buffer used. Since Linux 5.7.
 pub const IORING_CQE_BUFFER_SHIFT: u32 = 16;
-pub const IORING_CQ_EVENTFD_DISABLED: u32 = 1;
+
+// ---- `flags` of the completion ring: written by the program, read by the kernel
+
+/// The registered eventfd is not signalled for the moment. Since Linux 5.8.
+pub const IORING_CQ_EVENTFD_DISABLED: u32 = 1 << 0;

@@ -119,34 +119,34 @@ impl io_uring_sqe {
     /// `off`. Since Linux 5.19.
     #[must_use]
     pub const fn cmd_op(&self) -> u32 {
-        first_half(self.off)
+        halves(self.off)[0]
     }
 
     /// Sets [`cmd_op`](Self::cmd_op), and clears the other half, as the kernel asks.
     pub const fn set_cmd_op(&mut self, value: u32) {
-        self.off = from_halves(value, 0);
+        self.off = from_halves([value, 0]);
     }
 
     /// The protocol level of a socket option; in the first half of `addr`. Since Linux 6.7.
     #[must_use]
     pub const fn level(&self) -> u32 {
-        first_half(self.addr)
+        halves(self.addr)[0]
     }
 
     /// Sets [`level`](Self::level), and leaves [`optname`](Self::optname).
     pub const fn set_level(&mut self, value: u32) {
-        self.addr = from_halves(value, second_half(self.addr));
+        self.addr = from_halves([value, halves(self.addr)[1]]);
     }
 
     /// The name of a socket option; in the second half of `addr`. Since Linux 6.7.
     #[must_use]
     pub const fn optname(&self) -> u32 {
-        second_half(self.addr)
+        halves(self.addr)[1]
     }
 
     /// Sets [`optname`](Self::optname), and leaves [`level`](Self::level).
     pub const fn set_optname(&mut self, value: u32) {
-        self.addr = from_halves(first_half(self.addr), value);
+        self.addr = from_halves([halves(self.addr)[0], value]);
     }
 
     /// The events to poll for, where the kernel lacks
@@ -258,20 +258,14 @@ impl io_uring_sqe128 {
     }
 }
 
-/// The half of a word that has the lower address.
-const fn first_half(word: u64) -> u32 {
-    let [a, b, c, d, _, _, _, _] = word.to_ne_bytes();
-    u32::from_ne_bytes([a, b, c, d])
-}
-
-/// The half of a word that has the higher address.
-const fn second_half(word: u64) -> u32 {
-    let [_, _, _, _, a, b, c, d] = word.to_ne_bytes();
-    u32::from_ne_bytes([a, b, c, d])
+/// The halves of a word, the lower address first.
+pub(crate) const fn halves(word: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
+    [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
 }
 
 /// The word whose halves are these, the lower address first.
-const fn from_halves(first: u32, second: u32) -> u64 {
+pub(crate) const fn from_halves([first, second]: [u32; 2]) -> u64 {
     let [a, b, c, d] = first.to_ne_bytes();
     let [e, f, g, h] = second.to_ne_bytes();
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
@@ -296,7 +290,7 @@ pub struct io_uring_attr_pi {
     pub rsvd: u64,
 }
 
-/// Sizes, alignments and offsets: liburing/io_uring.h at 27255f4c (August 2026).
+// liburing/io_uring.h at 27255f4c (August 2026)
 const _: () = {
     assert!(size_of::<io_uring_sqe>() == 64 && align_of::<io_uring_sqe>() == 8);
     assert!(offset_of!(io_uring_sqe, opcode) == 0);
@@ -326,19 +320,46 @@ const _: () = {
     assert!(offset_of!(io_uring_attr_pi, rsvd) == 24);
 };
 
-pub const IORING_RW_ATTR_FLAG_PI: u64 = 1;
-pub const IORING_FILE_INDEX_ALLOC: u32 = 4294967295;
-pub const IOSQE_FIXED_FILE: u8 = 1;
-pub const IOSQE_IO_DRAIN: u8 = 2;
-pub const IOSQE_IO_LINK: u8 = 4;
-pub const IOSQE_IO_HARDLINK: u8 = 8;
-pub const IOSQE_ASYNC: u8 = 16;
-pub const IOSQE_BUFFER_SELECT: u8 = 32;
-pub const IOSQE_CQE_SKIP_SUCCESS: u8 = 64;
+/// In `file_index`: the kernel chooses the slot of the new direct descriptor, and returns it.
+/// Since Linux 5.19.
+pub const IORING_FILE_INDEX_ALLOC: u32 = u32::MAX;
+
+/// In [`attr_type_mask`](io_uring_sqe::attr_type_mask): [`attr_ptr`](io_uring_sqe::attr_ptr)
+/// points to an [`io_uring_attr_pi`]. Since Linux 6.14.
+pub const IORING_RW_ATTR_FLAG_PI: u64 = 1 << 0;
+
+// ---- `flags` of an entry
+
+/// `fd` is an index in the registered files. Since Linux 5.1.
+pub const IOSQE_FIXED_FILE: u8 = 1 << 0;
+/// Starts when all before it are complete; all after it wait for it. Since Linux 5.2.
+pub const IOSQE_IO_DRAIN: u8 = 1 << 1;
+/// The next entry starts when this one has succeeded; else the rest of the chain is cancelled.
+/// Since Linux 5.3.
+pub const IOSQE_IO_LINK: u8 = 1 << 2;
+/// The next entry starts when this one is complete, even if it failed. Since Linux 5.5.
+pub const IOSQE_IO_HARDLINK: u8 = 1 << 3;
+/// Goes to a worker at once, without a first attempt here. Since Linux 5.6.
+pub const IOSQE_ASYNC: u8 = 1 << 4;
+/// The kernel takes a buffer of the group [`buf_group`](io_uring_sqe::buf_group).
+/// Since Linux 5.7.
+pub const IOSQE_BUFFER_SELECT: u8 = 1 << 5;
+/// No completion if it succeeds. Since Linux 5.17.
+pub const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
+
+// ---- the same as numbers of bits
+
+/// The number of the bit that [`IOSQE_FIXED_FILE`] is. Since Linux 5.1.
 pub const IOSQE_FIXED_FILE_BIT: u32 = 0;
+/// The number of the bit that [`IOSQE_IO_DRAIN`] is. Since Linux 5.2.
 pub const IOSQE_IO_DRAIN_BIT: u32 = 1;
+/// The number of the bit that [`IOSQE_IO_LINK`] is. Since Linux 5.3.
 pub const IOSQE_IO_LINK_BIT: u32 = 2;
+/// The number of the bit that [`IOSQE_IO_HARDLINK`] is. Since Linux 5.5.
 pub const IOSQE_IO_HARDLINK_BIT: u32 = 3;
+/// The number of the bit that [`IOSQE_ASYNC`] is. Since Linux 5.6.
 pub const IOSQE_ASYNC_BIT: u32 = 4;
+/// The number of the bit that [`IOSQE_BUFFER_SELECT`] is. Since Linux 5.7.
 pub const IOSQE_BUFFER_SELECT_BIT: u32 = 5;
+/// The number of the bit that [`IOSQE_CQE_SKIP_SUCCESS`] is. Since Linux 5.17.
 pub const IOSQE_CQE_SKIP_SUCCESS_BIT: u32 = 6;
