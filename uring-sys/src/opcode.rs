@@ -144,6 +144,15 @@ pub const IORING_OP_LAST: u8 = 65;
 
 /// The no-op completes with `len` as its result. Since Linux 6.10.
 pub const IORING_NOP_INJECT_RESULT: u32 = 1 << 0;
+/// The no-op looks up the file `fd`, and fails if there is none. Since Linux 6.13.
+pub const IORING_NOP_FILE: u32 = 1 << 1;
+/// That file is an index in the registered files. Since Linux 6.13.
+pub const IORING_NOP_FIXED_FILE: u32 = 1 << 2;
+/// The no-op looks up the registered buffer `buf_index`, and fails if there is none.
+/// Since Linux 6.13.
+pub const IORING_NOP_FIXED_BUFFER: u32 = 1 << 3;
+/// The no-op completes from task work, as an operation that had to wait. Since Linux 6.16.
+pub const IORING_NOP_TW: u32 = 1 << 4;
 /// The no-op posts a completion of 32 bytes, with `off` and `addr` as its extra words, on a ring
 /// that has such. Since Linux 6.18.
 pub const IORING_NOP_CQE32: u32 = 1 << 5;

@@ -6,6 +6,7 @@
 use core::mem::offset_of;
 
 use crate::__kernel_timespec;
+use crate::sqe::{from_halves, halves};
 
 // ---- `opcode` of `io_uring_register`
 
@@ -284,11 +285,51 @@ pub struct io_uring_napi {
     pub busy_poll_to: u32,
     /// 1 to prefer polling over interrupts.
     pub prefer_busy_poll: u8,
-    /// Zero.
+    /// Zero. Also [`opcode`](Self::opcode).
     pub pad: [u8; 3],
-    /// Zero.
+    /// Zero. Also [`op_param`](Self::op_param).
     pub resv: u64,
 }
+
+// The kernel's own header gave names to these bytes, which liburing's copy still has as reserved.
+impl io_uring_napi {
+    /// `IO_URING_NAPI_REGISTER_OP` or `IO_URING_NAPI_STATIC_*`; in the first byte of `pad`.
+    /// Since Linux 6.13.
+    #[must_use]
+    pub const fn opcode(&self) -> u8 {
+        self.pad[0]
+    }
+
+    /// Sets [`opcode`](Self::opcode).
+    pub const fn set_opcode(&mut self, value: u8) {
+        self.pad[0] = value;
+    }
+
+    /// `IO_URING_NAPI_TRACKING_*`, or for `IO_URING_NAPI_STATIC_*` the number of a receive queue;
+    /// in the first half of `resv`. Since Linux 6.13.
+    #[must_use]
+    pub const fn op_param(&self) -> u32 {
+        halves(self.resv)[0]
+    }
+
+    /// Sets [`op_param`](Self::op_param).
+    pub const fn set_op_param(&mut self, value: u32) {
+        self.resv = from_halves([value, halves(self.resv)[1]]);
+    }
+}
+
+/// In [`io_uring_napi`]: sets how long to poll, and how to find out what. Since Linux 6.13.
+pub const IO_URING_NAPI_REGISTER_OP: u8 = 0;
+/// In [`io_uring_napi`]: adds a receive queue to poll. Since Linux 6.13.
+pub const IO_URING_NAPI_STATIC_ADD_ID: u8 = 1;
+/// In [`io_uring_napi`]: removes a receive queue. Since Linux 6.13.
+pub const IO_URING_NAPI_STATIC_DEL_ID: u8 = 2;
+/// In [`io_uring_napi`]: polls the queues that the sockets in use belong to. Since Linux 6.13.
+pub const IO_URING_NAPI_TRACKING_DYNAMIC: u32 = 0;
+/// In [`io_uring_napi`]: polls the queues that were added. Since Linux 6.13.
+pub const IO_URING_NAPI_TRACKING_STATIC: u32 = 1;
+/// Comes back from [`io_uring_napi`]: nothing is polled. Since Linux 6.13.
+pub const IO_URING_NAPI_TRACKING_INACTIVE: u32 = 255;
 
 /// What to cancel, and how long to wait until it is gone. Since Linux 6.0.
 #[repr(C)]

@@ -1,0 +1,10 @@
+//! The tests of the ABI: is everything there, is it right, and does the kernel agree?
+
+mod accessors;
+mod coverage;
+mod header;
+mod items;
+mod sources;
+mod syscalls;
+mod table;
+mod util;
