@@ -2,6 +2,8 @@
 
 use core::mem::offset_of;
 
+use crate::sqe::WORD;
+
 /// One thing that a restricted ring may, or must, do: an element of the operand of
 /// [`IORING_REGISTER_RESTRICTIONS`](crate::IORING_REGISTER_RESTRICTIONS).
 ///
@@ -220,7 +222,7 @@ const _: () = {
     assert!(offset_of!(io_uring_task_restriction, resv) == 4);
     assert!(offset_of!(io_uring_task_restriction_with<2>, restrictions) == 16);
 
-    assert!(size_of::<io_uring_bpf_ctx>() == 40 && align_of::<io_uring_bpf_ctx>() == 8);
+    assert!(size_of::<io_uring_bpf_ctx>() == 40 && align_of::<io_uring_bpf_ctx>() == WORD);
     assert!(offset_of!(io_uring_bpf_ctx, user_data) == 0);
     assert!(offset_of!(io_uring_bpf_ctx, opcode) == 8);
     assert!(offset_of!(io_uring_bpf_ctx, sqe_flags) == 9);
@@ -238,7 +240,7 @@ const _: () = {
     assert!(offset_of!(io_uring_bpf_ctx_open, mode) == 8);
     assert!(offset_of!(io_uring_bpf_ctx_open, resolve) == 16);
 
-    assert!(size_of::<io_uring_bpf_filter>() == 64 && align_of::<io_uring_bpf_filter>() == 8);
+    assert!(size_of::<io_uring_bpf_filter>() == 64 && align_of::<io_uring_bpf_filter>() == WORD);
     assert!(offset_of!(io_uring_bpf_filter, opcode) == 0);
     assert!(offset_of!(io_uring_bpf_filter, flags) == 4);
     assert!(offset_of!(io_uring_bpf_filter, filter_len) == 8);
@@ -247,7 +249,7 @@ const _: () = {
     assert!(offset_of!(io_uring_bpf_filter, filter_ptr) == 16);
     assert!(offset_of!(io_uring_bpf_filter, resv2) == 24);
 
-    assert!(size_of::<io_uring_bpf>() == 72 && align_of::<io_uring_bpf>() == 8);
+    assert!(size_of::<io_uring_bpf>() == 72 && align_of::<io_uring_bpf>() == WORD);
     assert!(offset_of!(io_uring_bpf, cmd_type) == 0);
     assert!(offset_of!(io_uring_bpf, cmd_flags) == 2);
     assert!(offset_of!(io_uring_bpf, resv) == 4);

@@ -2,6 +2,8 @@
 
 use core::mem::offset_of;
 
+use crate::sqe::WORD;
+
 /// One buffer: an entry of a buffer ring. Since Linux 5.19.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,19 +85,19 @@ pub struct io_uring_buf_status {
 
 // liburing/io_uring.h at 27255f4c (August 2026)
 const _: () = {
-    assert!(size_of::<io_uring_buf>() == 16 && align_of::<io_uring_buf>() == 8);
+    assert!(size_of::<io_uring_buf>() == 16 && align_of::<io_uring_buf>() == WORD);
     assert!(offset_of!(io_uring_buf, addr) == 0);
     assert!(offset_of!(io_uring_buf, len) == 8);
     assert!(offset_of!(io_uring_buf, bid) == 12);
     assert!(offset_of!(io_uring_buf, resv) == 14);
 
-    assert!(size_of::<io_uring_buf_ring>() == 16 && align_of::<io_uring_buf_ring>() == 8);
+    assert!(size_of::<io_uring_buf_ring>() == 16 && align_of::<io_uring_buf_ring>() == WORD);
     assert!(offset_of!(io_uring_buf_ring, resv1) == 0);
     assert!(offset_of!(io_uring_buf_ring, resv2) == 8);
     assert!(offset_of!(io_uring_buf_ring, resv3) == 12);
     assert!(offset_of!(io_uring_buf_ring, tail) == 14);
 
-    assert!(size_of::<io_uring_buf_reg>() == 40 && align_of::<io_uring_buf_reg>() == 8);
+    assert!(size_of::<io_uring_buf_reg>() == 40 && align_of::<io_uring_buf_reg>() == WORD);
     assert!(offset_of!(io_uring_buf_reg, ring_addr) == 0);
     assert!(offset_of!(io_uring_buf_reg, ring_entries) == 8);
     assert!(offset_of!(io_uring_buf_reg, bgid) == 12);

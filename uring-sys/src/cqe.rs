@@ -2,6 +2,7 @@
 
 use core::mem::offset_of;
 
+use crate::sqe::WORD;
 use crate::{io_timespec, io_uring_zcrx_cqe};
 
 /// One completion: what became of one submission entry.
@@ -52,12 +53,12 @@ impl io_uring_cqe32 {
 
 // liburing/io_uring.h at 27255f4c (August 2026)
 const _: () = {
-    assert!(size_of::<io_uring_cqe>() == 16 && align_of::<io_uring_cqe>() == 8);
+    assert!(size_of::<io_uring_cqe>() == 16 && align_of::<io_uring_cqe>() == WORD);
     assert!(offset_of!(io_uring_cqe, user_data) == 0);
     assert!(offset_of!(io_uring_cqe, res) == 8);
     assert!(offset_of!(io_uring_cqe, flags) == 12);
 
-    assert!(size_of::<io_uring_cqe32>() == 32 && align_of::<io_uring_cqe32>() == 8);
+    assert!(size_of::<io_uring_cqe32>() == 32 && align_of::<io_uring_cqe32>() == WORD);
     assert!(offset_of!(io_uring_cqe32, big_cqe) == 16);
 };
 

@@ -2,6 +2,8 @@
 
 use core::mem::offset_of;
 
+use crate::sqe::WORD;
+
 // ---- `flags` of `io_uring_enter`
 
 /// Waits for completions, and fetches those that did not fit. Since Linux 5.1.
@@ -114,17 +116,19 @@ pub const IORING_MEM_REGION_REG_WAIT_ARG: u64 = 1;
 
 // liburing/io_uring.h at 27255f4c (August 2026); `__kernel_timespec`: linux/time_types.h, v6.18
 const _: () = {
-    assert!(size_of::<__kernel_timespec>() == 16 && align_of::<__kernel_timespec>() == 8);
+    assert!(size_of::<__kernel_timespec>() == 16 && align_of::<__kernel_timespec>() == WORD);
     assert!(offset_of!(__kernel_timespec, tv_sec) == 0);
     assert!(offset_of!(__kernel_timespec, tv_nsec) == 8);
 
-    assert!(size_of::<io_uring_getevents_arg>() == 24 && align_of::<io_uring_getevents_arg>() == 8);
+    assert!(
+        size_of::<io_uring_getevents_arg>() == 24 && align_of::<io_uring_getevents_arg>() == WORD
+    );
     assert!(offset_of!(io_uring_getevents_arg, sigmask) == 0);
     assert!(offset_of!(io_uring_getevents_arg, sigmask_sz) == 8);
     assert!(offset_of!(io_uring_getevents_arg, min_wait_usec) == 12);
     assert!(offset_of!(io_uring_getevents_arg, ts) == 16);
 
-    assert!(size_of::<io_uring_reg_wait>() == 64 && align_of::<io_uring_reg_wait>() == 8);
+    assert!(size_of::<io_uring_reg_wait>() == 64 && align_of::<io_uring_reg_wait>() == WORD);
     assert!(offset_of!(io_uring_reg_wait, ts) == 0);
     assert!(offset_of!(io_uring_reg_wait, min_wait_usec) == 16);
     assert!(offset_of!(io_uring_reg_wait, flags) == 20);
@@ -133,7 +137,7 @@ const _: () = {
     assert!(offset_of!(io_uring_reg_wait, pad) == 36);
     assert!(offset_of!(io_uring_reg_wait, pad2) == 48);
 
-    assert!(size_of::<io_uring_region_desc>() == 64 && align_of::<io_uring_region_desc>() == 8);
+    assert!(size_of::<io_uring_region_desc>() == 64 && align_of::<io_uring_region_desc>() == WORD);
     assert!(offset_of!(io_uring_region_desc, user_addr) == 0);
     assert!(offset_of!(io_uring_region_desc, size) == 8);
     assert!(offset_of!(io_uring_region_desc, flags) == 16);
@@ -142,7 +146,7 @@ const _: () = {
     assert!(offset_of!(io_uring_region_desc, __resv) == 32);
 
     assert!(size_of::<io_uring_mem_region_reg>() == 32);
-    assert!(align_of::<io_uring_mem_region_reg>() == 8);
+    assert!(align_of::<io_uring_mem_region_reg>() == WORD);
     assert!(offset_of!(io_uring_mem_region_reg, region_uptr) == 0);
     assert!(offset_of!(io_uring_mem_region_reg, flags) == 8);
     assert!(offset_of!(io_uring_mem_region_reg, __resv) == 16);

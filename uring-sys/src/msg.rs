@@ -2,6 +2,8 @@
 
 use core::mem::offset_of;
 
+use crate::sqe::WORD;
+
 // ---- `ioprio` of send and receive operations
 
 /// Waits for readiness before the first attempt, for when that would come too early anyway.
@@ -106,7 +108,7 @@ pub struct io_uring_recvmsg_out {
 
 // liburing/io_uring.h at 27255f4c (August 2026)
 const _: () = {
-    assert!(size_of::<io_timespec>() == 16 && align_of::<io_timespec>() == 8);
+    assert!(size_of::<io_timespec>() == 16 && align_of::<io_timespec>() == WORD);
     assert!(offset_of!(io_timespec, tv_sec) == 0);
     assert!(offset_of!(io_timespec, tv_nsec) == 8);
 

@@ -2,6 +2,8 @@
 
 use core::mem::offset_of;
 
+use crate::sqe::WORD;
+
 /// One question: an element of the list that
 /// [`IORING_REGISTER_QUERY`](crate::IORING_REGISTER_QUERY) takes, which needs no ring.
 /// Since Linux 6.18.
@@ -86,7 +88,7 @@ pub struct io_uring_query_scq {
 
 // liburing/io_uring/query.h at 27255f4c (August 2026)
 const _: () = {
-    assert!(size_of::<io_uring_query_hdr>() == 40 && align_of::<io_uring_query_hdr>() == 8);
+    assert!(size_of::<io_uring_query_hdr>() == 40 && align_of::<io_uring_query_hdr>() == WORD);
     assert!(offset_of!(io_uring_query_hdr, next_entry) == 0);
     assert!(offset_of!(io_uring_query_hdr, query_data) == 8);
     assert!(offset_of!(io_uring_query_hdr, query_op) == 16);
@@ -94,7 +96,9 @@ const _: () = {
     assert!(offset_of!(io_uring_query_hdr, result) == 24);
     assert!(offset_of!(io_uring_query_hdr, __resv) == 28);
 
-    assert!(size_of::<io_uring_query_opcode>() == 48 && align_of::<io_uring_query_opcode>() == 8);
+    assert!(
+        size_of::<io_uring_query_opcode>() == 48 && align_of::<io_uring_query_opcode>() == WORD
+    );
     assert!(offset_of!(io_uring_query_opcode, nr_request_opcodes) == 0);
     assert!(offset_of!(io_uring_query_opcode, nr_register_opcodes) == 4);
     assert!(offset_of!(io_uring_query_opcode, feature_flags) == 8);
@@ -104,7 +108,7 @@ const _: () = {
     assert!(offset_of!(io_uring_query_opcode, nr_query_opcodes) == 40);
     assert!(offset_of!(io_uring_query_opcode, __pad) == 44);
 
-    assert!(size_of::<io_uring_query_zcrx>() == 40 && align_of::<io_uring_query_zcrx>() == 8);
+    assert!(size_of::<io_uring_query_zcrx>() == 40 && align_of::<io_uring_query_zcrx>() == WORD);
     assert!(offset_of!(io_uring_query_zcrx, register_flags) == 0);
     assert!(offset_of!(io_uring_query_zcrx, area_flags) == 8);
     assert!(offset_of!(io_uring_query_zcrx, nr_ctrl_opcodes) == 16);
@@ -113,7 +117,7 @@ const _: () = {
     assert!(offset_of!(io_uring_query_zcrx, rq_hdr_alignment) == 28);
     assert!(offset_of!(io_uring_query_zcrx, __resv2) == 32);
 
-    assert!(size_of::<io_uring_query_scq>() == 16 && align_of::<io_uring_query_scq>() == 8);
+    assert!(size_of::<io_uring_query_scq>() == 16 && align_of::<io_uring_query_scq>() == WORD);
     assert!(offset_of!(io_uring_query_scq, hdr_size) == 0);
     assert!(offset_of!(io_uring_query_scq, hdr_alignment) == 8);
 };

@@ -6,7 +6,7 @@
 use core::mem::offset_of;
 
 use crate::__kernel_timespec;
-use crate::sqe::{from_halves, halves};
+use crate::sqe::{WORD, from_halves, halves};
 
 // ---- `opcode` of `io_uring_register`
 
@@ -353,24 +353,30 @@ pub struct io_uring_sync_cancel_reg {
 
 // liburing/io_uring.h at 27255f4c (August 2026)
 const _: () = {
-    assert!(size_of::<io_uring_files_update>() == 16 && align_of::<io_uring_files_update>() == 8);
+    assert!(
+        size_of::<io_uring_files_update>() == 16 && align_of::<io_uring_files_update>() == WORD
+    );
     assert!(offset_of!(io_uring_files_update, offset) == 0);
     assert!(offset_of!(io_uring_files_update, resv) == 4);
     assert!(offset_of!(io_uring_files_update, fds) == 8);
 
-    assert!(size_of::<io_uring_rsrc_register>() == 32 && align_of::<io_uring_rsrc_register>() == 8);
+    assert!(
+        size_of::<io_uring_rsrc_register>() == 32 && align_of::<io_uring_rsrc_register>() == WORD
+    );
     assert!(offset_of!(io_uring_rsrc_register, nr) == 0);
     assert!(offset_of!(io_uring_rsrc_register, flags) == 4);
     assert!(offset_of!(io_uring_rsrc_register, resv2) == 8);
     assert!(offset_of!(io_uring_rsrc_register, data) == 16);
     assert!(offset_of!(io_uring_rsrc_register, tags) == 24);
 
-    assert!(size_of::<io_uring_rsrc_update>() == 16 && align_of::<io_uring_rsrc_update>() == 8);
+    assert!(size_of::<io_uring_rsrc_update>() == 16 && align_of::<io_uring_rsrc_update>() == WORD);
     assert!(offset_of!(io_uring_rsrc_update, offset) == 0);
     assert!(offset_of!(io_uring_rsrc_update, resv) == 4);
     assert!(offset_of!(io_uring_rsrc_update, data) == 8);
 
-    assert!(size_of::<io_uring_rsrc_update2>() == 32 && align_of::<io_uring_rsrc_update2>() == 8);
+    assert!(
+        size_of::<io_uring_rsrc_update2>() == 32 && align_of::<io_uring_rsrc_update2>() == WORD
+    );
     assert!(offset_of!(io_uring_rsrc_update2, offset) == 0);
     assert!(offset_of!(io_uring_rsrc_update2, resv) == 4);
     assert!(offset_of!(io_uring_rsrc_update2, data) == 8);
@@ -379,7 +385,7 @@ const _: () = {
     assert!(offset_of!(io_uring_rsrc_update2, resv2) == 28);
 
     assert!(size_of::<io_uring_file_index_range>() == 16);
-    assert!(align_of::<io_uring_file_index_range>() == 8);
+    assert!(align_of::<io_uring_file_index_range>() == WORD);
     assert!(offset_of!(io_uring_file_index_range, off) == 0);
     assert!(offset_of!(io_uring_file_index_range, len) == 4);
     assert!(offset_of!(io_uring_file_index_range, resv) == 8);
@@ -410,14 +416,14 @@ const _: () = {
     assert!(offset_of!(io_uring_clock_register, clockid) == 0);
     assert!(offset_of!(io_uring_clock_register, __resv) == 4);
 
-    assert!(size_of::<io_uring_napi>() == 16 && align_of::<io_uring_napi>() == 8);
+    assert!(size_of::<io_uring_napi>() == 16 && align_of::<io_uring_napi>() == WORD);
     assert!(offset_of!(io_uring_napi, busy_poll_to) == 0);
     assert!(offset_of!(io_uring_napi, prefer_busy_poll) == 4);
     assert!(offset_of!(io_uring_napi, pad) == 5);
     assert!(offset_of!(io_uring_napi, resv) == 8);
 
     assert!(size_of::<io_uring_sync_cancel_reg>() == 64);
-    assert!(align_of::<io_uring_sync_cancel_reg>() == 8);
+    assert!(align_of::<io_uring_sync_cancel_reg>() == WORD);
     assert!(offset_of!(io_uring_sync_cancel_reg, addr) == 0);
     assert!(offset_of!(io_uring_sync_cancel_reg, fd) == 8);
     assert!(offset_of!(io_uring_sync_cancel_reg, flags) == 12);

@@ -2,6 +2,8 @@
 
 use core::mem::offset_of;
 
+use crate::sqe::WORD;
+
 /// What a program asks of a new ring, and what the kernel grants: the operand of
 /// [`io_uring_setup`](crate::io_uring_setup). Since Linux 5.1.
 #[repr(C)]
@@ -82,7 +84,7 @@ pub struct io_cqring_offsets {
 
 // liburing/io_uring.h at 27255f4c (August 2026)
 const _: () = {
-    assert!(size_of::<io_uring_params>() == 120 && align_of::<io_uring_params>() == 8);
+    assert!(size_of::<io_uring_params>() == 120 && align_of::<io_uring_params>() == WORD);
     assert!(offset_of!(io_uring_params, sq_entries) == 0);
     assert!(offset_of!(io_uring_params, cq_entries) == 4);
     assert!(offset_of!(io_uring_params, flags) == 8);
@@ -94,7 +96,7 @@ const _: () = {
     assert!(offset_of!(io_uring_params, sq_off) == 40);
     assert!(offset_of!(io_uring_params, cq_off) == 80);
 
-    assert!(size_of::<io_sqring_offsets>() == 40 && align_of::<io_sqring_offsets>() == 8);
+    assert!(size_of::<io_sqring_offsets>() == 40 && align_of::<io_sqring_offsets>() == WORD);
     assert!(offset_of!(io_sqring_offsets, head) == 0);
     assert!(offset_of!(io_sqring_offsets, tail) == 4);
     assert!(offset_of!(io_sqring_offsets, ring_mask) == 8);
@@ -105,7 +107,7 @@ const _: () = {
     assert!(offset_of!(io_sqring_offsets, resv1) == 28);
     assert!(offset_of!(io_sqring_offsets, user_addr) == 32);
 
-    assert!(size_of::<io_cqring_offsets>() == 40 && align_of::<io_cqring_offsets>() == 8);
+    assert!(size_of::<io_cqring_offsets>() == 40 && align_of::<io_cqring_offsets>() == WORD);
     assert!(offset_of!(io_cqring_offsets, head) == 0);
     assert!(offset_of!(io_cqring_offsets, tail) == 4);
     assert!(offset_of!(io_cqring_offsets, ring_mask) == 8);

@@ -258,6 +258,10 @@ impl io_uring_sqe128 {
     }
 }
 
+/// How 64-bit words are aligned: to 8 bytes in the header, but to 4 by the ABI of 32-bit x86. No
+/// offset depends on it, as the header names all padding.
+pub(crate) const WORD: usize = if cfg!(target_arch = "x86") { 4 } else { 8 };
+
 /// The halves of a word, the lower address first.
 pub(crate) const fn halves(word: u64) -> [u32; 2] {
     let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
@@ -292,7 +296,7 @@ pub struct io_uring_attr_pi {
 
 // liburing/io_uring.h at 27255f4c (August 2026)
 const _: () = {
-    assert!(size_of::<io_uring_sqe>() == 64 && align_of::<io_uring_sqe>() == 8);
+    assert!(size_of::<io_uring_sqe>() == 64 && align_of::<io_uring_sqe>() == WORD);
     assert!(offset_of!(io_uring_sqe, opcode) == 0);
     assert!(offset_of!(io_uring_sqe, flags) == 1);
     assert!(offset_of!(io_uring_sqe, ioprio) == 2);
@@ -308,10 +312,10 @@ const _: () = {
     assert!(offset_of!(io_uring_sqe, addr3) == 48);
     assert!(offset_of!(io_uring_sqe, __pad2) == 56);
 
-    assert!(size_of::<io_uring_sqe128>() == 128 && align_of::<io_uring_sqe128>() == 8);
+    assert!(size_of::<io_uring_sqe128>() == 128 && align_of::<io_uring_sqe128>() == WORD);
     assert!(offset_of!(io_uring_sqe128, cmd_rest) == 64);
 
-    assert!(size_of::<io_uring_attr_pi>() == 32 && align_of::<io_uring_attr_pi>() == 8);
+    assert!(size_of::<io_uring_attr_pi>() == 32 && align_of::<io_uring_attr_pi>() == WORD);
     assert!(offset_of!(io_uring_attr_pi, flags) == 0);
     assert!(offset_of!(io_uring_attr_pi, app_tag) == 2);
     assert!(offset_of!(io_uring_attr_pi, len) == 4);

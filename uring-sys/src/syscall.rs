@@ -256,7 +256,11 @@ unsafe fn syscall6(number: libc::c_long, [a, b, c, d, e, f]: [usize; 6]) -> i32 
     // is; what the call does with them is the caller's promise.
     let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     if result != -1 {
-        #[expect(clippy::useless_conversion, reason = "`c_long` is 32 or 64 bits wide")]
+        #[allow(
+            clippy::useless_conversion,
+            clippy::unnecessary_fallible_conversions,
+            reason = "`c_long` is 32 or 64 bits wide"
+        )]
         return i32::try_from(result).unwrap_or(i32::MAX);
     }
     // SAFETY: the function has no precondition; it returns the address of this thread's `errno`.

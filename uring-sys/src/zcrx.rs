@@ -5,7 +5,7 @@
 
 use core::mem::offset_of;
 
-use crate::sqe::{from_halves, halves};
+use crate::sqe::{WORD, from_halves, halves};
 
 /// A place that goes back to the card: one entry of the refill ring. Since Linux 6.15.
 #[repr(C)]
@@ -183,23 +183,27 @@ pub struct zcrx_ctrl_export {
 
 // liburing/io_uring.h at 27255f4c (August 2026)
 const _: () = {
-    assert!(size_of::<io_uring_zcrx_rqe>() == 16 && align_of::<io_uring_zcrx_rqe>() == 8);
+    assert!(size_of::<io_uring_zcrx_rqe>() == 16 && align_of::<io_uring_zcrx_rqe>() == WORD);
     assert!(offset_of!(io_uring_zcrx_rqe, off) == 0);
     assert!(offset_of!(io_uring_zcrx_rqe, len) == 8);
     assert!(offset_of!(io_uring_zcrx_rqe, __pad) == 12);
 
-    assert!(size_of::<io_uring_zcrx_cqe>() == 16 && align_of::<io_uring_zcrx_cqe>() == 8);
+    assert!(size_of::<io_uring_zcrx_cqe>() == 16 && align_of::<io_uring_zcrx_cqe>() == WORD);
     assert!(offset_of!(io_uring_zcrx_cqe, off) == 0);
     assert!(offset_of!(io_uring_zcrx_cqe, __pad) == 8);
 
-    assert!(size_of::<io_uring_zcrx_offsets>() == 32 && align_of::<io_uring_zcrx_offsets>() == 8);
+    assert!(
+        size_of::<io_uring_zcrx_offsets>() == 32 && align_of::<io_uring_zcrx_offsets>() == WORD
+    );
     assert!(offset_of!(io_uring_zcrx_offsets, head) == 0);
     assert!(offset_of!(io_uring_zcrx_offsets, tail) == 4);
     assert!(offset_of!(io_uring_zcrx_offsets, rqes) == 8);
     assert!(offset_of!(io_uring_zcrx_offsets, __resv2) == 12);
     assert!(offset_of!(io_uring_zcrx_offsets, __resv) == 16);
 
-    assert!(size_of::<io_uring_zcrx_area_reg>() == 48 && align_of::<io_uring_zcrx_area_reg>() == 8);
+    assert!(
+        size_of::<io_uring_zcrx_area_reg>() == 48 && align_of::<io_uring_zcrx_area_reg>() == WORD
+    );
     assert!(offset_of!(io_uring_zcrx_area_reg, addr) == 0);
     assert!(offset_of!(io_uring_zcrx_area_reg, len) == 8);
     assert!(offset_of!(io_uring_zcrx_area_reg, rq_area_token) == 16);
@@ -207,7 +211,9 @@ const _: () = {
     assert!(offset_of!(io_uring_zcrx_area_reg, dmabuf_fd) == 28);
     assert!(offset_of!(io_uring_zcrx_area_reg, __resv2) == 32);
 
-    assert!(size_of::<io_uring_zcrx_ifq_reg>() == 96 && align_of::<io_uring_zcrx_ifq_reg>() == 8);
+    assert!(
+        size_of::<io_uring_zcrx_ifq_reg>() == 96 && align_of::<io_uring_zcrx_ifq_reg>() == WORD
+    );
     assert!(offset_of!(io_uring_zcrx_ifq_reg, if_idx) == 0);
     assert!(offset_of!(io_uring_zcrx_ifq_reg, if_rxq) == 4);
     assert!(offset_of!(io_uring_zcrx_ifq_reg, rq_entries) == 8);
@@ -219,13 +225,13 @@ const _: () = {
     assert!(offset_of!(io_uring_zcrx_ifq_reg, rx_buf_len) == 68);
     assert!(offset_of!(io_uring_zcrx_ifq_reg, __resv) == 72);
 
-    assert!(size_of::<zcrx_ctrl>() == 72 && align_of::<zcrx_ctrl>() == 8);
+    assert!(size_of::<zcrx_ctrl>() == 72 && align_of::<zcrx_ctrl>() == WORD);
     assert!(offset_of!(zcrx_ctrl, zcrx_id) == 0);
     assert!(offset_of!(zcrx_ctrl, op) == 4);
     assert!(offset_of!(zcrx_ctrl, __resv) == 8);
     assert!(offset_of!(zcrx_ctrl, zc_export) == 24);
 
-    assert!(size_of::<zcrx_ctrl_flush_rq>() == 48 && align_of::<zcrx_ctrl_flush_rq>() == 8);
+    assert!(size_of::<zcrx_ctrl_flush_rq>() == 48 && align_of::<zcrx_ctrl_flush_rq>() == WORD);
     assert!(offset_of!(zcrx_ctrl_flush_rq, __resv) == 0);
 
     assert!(size_of::<zcrx_ctrl_export>() == 48 && align_of::<zcrx_ctrl_export>() == 4);

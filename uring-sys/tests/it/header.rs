@@ -65,7 +65,8 @@ fn ask(name: &'static str, folder: &str) -> Option<(&'static str, Facts)> {
             return None;
         }
         Some(output) if !output.status.success() => {
-            println!("{name} is not asked: it is not on this machine");
+            let why = String::from_utf8_lossy(&output.stderr);
+            println!("{name} is not asked: {}", why.lines().next().unwrap_or("`cc` failed"));
             return None;
         }
         Some(output) => String::from_utf8_lossy(&output.stdout).into_owned(),

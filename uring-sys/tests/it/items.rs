@@ -100,7 +100,7 @@ macro_rules! for_all_constants {
     };
 }
 
-/// Gives the structs that `linux-raw-sys` has too to a macro, with the fields that are fields there.
+/// Gives the structs that `linux-raw-sys` has too to a macro, with what are fields there as well.
 macro_rules! for_structs_of_linux_raw_sys {
     ($macro:ident) => {
         $macro! {

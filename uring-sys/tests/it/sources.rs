@@ -63,7 +63,8 @@ macro_rules! constants_from_enums {
 constants_from_enums! {
     io_uring_sqe_flags_bit io_uring_op io_uring_msg_ring_flags io_uring_register_op io_wq_type
     io_uring_register_pbuf_ring_flags io_uring_register_restriction_op io_uring_socket_op
-    io_uring_zcrx_area_flags io_uring_napi_op io_uring_napi_tracking_strategy _bindgen_ty_1 _bindgen_ty_2 _bindgen_ty_3 _bindgen_ty_4
+    io_uring_zcrx_area_flags io_uring_napi_op io_uring_napi_tracking_strategy
+    _bindgen_ty_1 _bindgen_ty_2 _bindgen_ty_3 _bindgen_ty_4
 }
 
 fn size_of_pointee<T>(_: *const T) -> u64 {
