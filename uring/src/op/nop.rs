@@ -1,0 +1,58 @@
+//! Doing nothing.
+
+use std::io;
+
+use uring_sys as sys;
+
+use crate::{Cqe, Operation, Sqe, sqe::ZERO};
+
+impl Sqe {
+    /// An entry that does nothing: see [`Nop`].
+    #[doc(alias = "io_uring_prep_nop")]
+    pub const fn nop() -> Self {
+        Self::from_raw(sys::io_uring_sqe { opcode: sys::IORING_OP_NOP, fd: -1, ..ZERO })
+    }
+}
+
+/// Does nothing: to measure, to test, and to wake a ring.
+///
+/// - **Result:** nothing.
+/// - **Completes:** once, at submission.
+/// - **Since:** Linux 5.1.
+/// - **Manual:** [`io_uring_prep_nop(3)`].
+///
+/// # Errors
+///
+/// None of its own; `ECANCELED` in a chain that was broken.
+///
+/// [`io_uring_prep_nop(3)`]: https://man7.org/linux/man-pages/man3/io_uring_prep_nop.3.html
+#[doc(alias = "IORING_OP_NOP")]
+#[doc(alias = "io_uring_prep_nop")]
+#[must_use = "an operation does nothing until it is submitted to a ring"]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nop(());
+
+impl Nop {
+    /// An operation that does nothing.
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+// SAFETY: there are no operands.
+unsafe impl Operation for Nop {
+    type Item = ();
+    type Output = io::Result<()>;
+
+    #[inline]
+    fn prepare(&mut self, sqe: &mut Sqe) {
+        *sqe = Sqe::nop();
+    }
+
+    unsafe fn item(&mut self, _cqe: Cqe) {}
+
+    #[inline]
+    unsafe fn finish(self, cqe: Cqe) -> io::Result<()> {
+        cqe.result().map(drop)
+    }
+}

@@ -1,0 +1,439 @@
+//! The ring without a table: entries in, completions out.
+
+use std::{
+    io,
+    marker::PhantomData,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    ptr,
+    rc::Rc,
+    sync::atomic::{Ordering, fence},
+    time::{Duration, Instant},
+};
+
+use uring_sys as sys;
+
+use super::{Completions, Map, PushError, RingFd, cq::Cq, sq::Sq};
+use crate::{
+    Builder, Cqe, Features, Pool, PoolError, RingId, SetupFlags, SqFlags, Sqe,
+    enter::{self, EnterFlags, Situation},
+    setup::Granted,
+};
+
+/// The longest timeout that is passed on: a hundred years. Larger ones overflow in the kernel and
+/// come back as `EINVAL`.
+const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// The `user_data` of the timeout entry that stands in for `EXT_ARG` on Linux 5.10.
+const STAND_IN: u64 = u64::MAX;
+
+/// A ring for runtime authors, who keep their own table of operations.
+///
+/// Entries are made by the constructors of [`Sqe`]; those that carry pointers are `unsafe`. The
+/// ring never interprets `user_data` (only `u64::MAX` is taken, on kernels before 5.11). It does
+/// not wait for operations when it is dropped: whoever holds their memory must have reaped them
+/// before.
+///
+/// A ring belongs to the thread that made it, and is neither `Send` nor `Sync`.
+///
+/// - **Since:** Linux 5.10.
+/// - **Manual:** [`io_uring(7)`](https://man7.org/linux/man-pages/man7/io_uring.7.html).
+///
+/// ```
+/// use uring::{RawRing, Sqe};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring = RawRing::builder().entries(8).build()?;
+/// ring.push(Sqe::nop().with_user_data(7))?;
+/// ring.submit_and_wait(1)?;
+/// assert_eq!(ring.pop().map(|cqe| cqe.user_data()), Some(7));
+/// # Ok(()) }
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn is_send<T: Send>() {}
+/// is_send::<uring::RawRing>();
+/// ```
+#[doc(alias = "io_uring")]
+#[doc(alias = "io_uring_queue_exit")]
+#[derive(Debug)]
+pub struct RawRing {
+    sq: Sq,
+    cq: Cq,
+    entrance: i32,
+    registered: bool,
+    granted: Granted,
+    enters: u64,
+    id: RingId,
+    /// Read by the kernel when the stand-in timeout is submitted, which may be an enter later.
+    stand_in: Box<sys::__kernel_timespec>,
+    // The queues above point into these two, and the descriptor goes last.
+    _rings: Map,
+    _entries: Map,
+    fd: Rc<RingFd>,
+    /// Single-issuer rings answer `EEXIST` to other threads, and a registered descriptor is an
+    /// index of this thread's table.
+    _thread: PhantomData<*mut ()>,
+}
+
+impl RawRing {
+    /// Settings for a new ring.
+    pub const fn builder<'a>() -> Builder<'a, Self> {
+        Builder::new()
+    }
+
+    /// Maps the queues of a new ring.
+    pub(crate) fn map(fd: OwnedFd, params: &sys::io_uring_params) -> io::Result<Self> {
+        let raw = fd.as_raw_fd();
+        let sq_bytes = params.sq_off.array as usize + params.sq_entries as usize * size_of::<u32>();
+        let cq_bytes = params.cq_off.cqes as usize
+            + params.cq_entries as usize * size_of::<sys::io_uring_cqe>();
+        // one mapping holds both (FEAT_SINGLE_MMAP, which `missing_features` asked for)
+        let rings = Map::of_ring(raw, sys::IORING_OFF_SQ_RING, sq_bytes.max(cq_bytes))?;
+        let entry_bytes = params.sq_entries as usize * size_of::<sys::io_uring_sqe>();
+        let entries = Map::of_ring(raw, sys::IORING_OFF_SQES, entry_bytes)?;
+        let fd = RingFd::new(fd);
+        fd.register_itself();
+        Ok(Self {
+            sq: Sq::new(&rings, &entries, params),
+            cq: Cq::new(&rings, params),
+            entrance: fd.entrance(),
+            registered: fd.is_registered(),
+            granted: Granted {
+                flags: SetupFlags::from_bits_retain(params.flags),
+                features: Features::from_bits_retain(params.features),
+                entries: params.sq_entries,
+                completions: params.cq_entries,
+            },
+            enters: 0,
+            id: RingId::next(),
+            stand_in: Box::default(),
+            _rings: rings,
+            _entries: entries,
+            fd: Rc::new(fd),
+            _thread: PhantomData,
+        })
+    }
+
+    /// The flags that the kernel granted.
+    #[must_use]
+    pub const fn setup_flags(&self) -> SetupFlags {
+        self.granted.flags
+    }
+
+    /// The features that the kernel has.
+    #[must_use]
+    pub const fn features(&self) -> Features {
+        self.granted.features
+    }
+
+    /// How many entries one submission holds.
+    #[must_use]
+    pub const fn entries(&self) -> u32 {
+        self.granted.entries
+    }
+
+    /// How many completions are kept until they are read.
+    #[must_use]
+    pub const fn completions_max(&self) -> u32 {
+        self.granted.completions
+    }
+
+    pub(crate) const fn granted(&self) -> Granted {
+        self.granted
+    }
+
+    pub(crate) const fn id(&self) -> RingId {
+        self.id
+    }
+
+    pub(crate) const fn fd(&self) -> &Rc<RingFd> {
+        &self.fd
+    }
+
+    /// How many `io_uring_enter` calls this ring has made.
+    #[must_use]
+    pub const fn enters(&self) -> u64 {
+        self.enters
+    }
+
+    /// How many completions the kernel lost for want of memory, since the ring was made.
+    #[must_use]
+    pub fn lost_completions(&self) -> u32 {
+        self.cq.lost()
+    }
+
+    /// What the kernel says of the submission side.
+    #[doc(alias = "io_uring_cq_has_overflow")]
+    #[must_use]
+    pub fn sq_flags(&self) -> SqFlags {
+        self.sq.flags()
+    }
+
+    /// How many entries were pushed and not yet consumed by the kernel.
+    #[doc(alias = "io_uring_sq_ready")]
+    #[must_use]
+    pub fn submissions_waiting(&self) -> u32 {
+        self.sq.waiting()
+    }
+
+    /// How many entries can be pushed before the next submission.
+    #[doc(alias = "io_uring_sq_space_left")]
+    #[must_use]
+    pub fn submissions_room(&self) -> u32 {
+        self.sq.room()
+    }
+
+    /// How many completions can be read.
+    #[doc(alias = "io_uring_cq_ready")]
+    #[must_use]
+    pub fn completions_ready(&mut self) -> u32 {
+        self.cq.ready()
+    }
+
+    /// Queues an entry for the next submission.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`] with the entry if the queue is full: submit, then push it again.
+    #[doc(alias = "io_uring_get_sqe")]
+    #[inline]
+    pub fn push(&mut self, entry: Sqe) -> Result<(), PushError> {
+        let Some(slot) = self.sq.slot() else { return Err(PushError(entry)) };
+        // SAFETY: the slot is inside the mapping, aligned, and not read by the kernel before the
+        // tail is published.
+        unsafe { slot.write(entry) };
+        self.sq.advance();
+        Ok(())
+    }
+
+    pub(crate) const fn sq(&mut self) -> &mut Sq {
+        &mut self.sq
+    }
+
+    /// Hands the queued entries to the kernel, and says how many it took.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` and `EBUSY` ask to read completions first; others are those of
+    /// [`io_uring_enter(2)`](https://man7.org/linux/man-pages/man2/io_uring_enter.2.html).
+    #[doc(alias = "io_uring_submit")]
+    #[inline]
+    pub fn submit(&mut self) -> io::Result<u32> {
+        self.submit_and_wait(0)
+    }
+
+    /// Hands the queued entries to the kernel and waits for `min` completions, in one system call;
+    /// says how many entries the kernel took. A signal ends the wait early with `EINTR`.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit), and `EINTR`.
+    #[doc(alias = "io_uring_submit_and_wait")]
+    #[inline]
+    pub fn submit_and_wait(&mut self, min: u32) -> io::Result<u32> {
+        self.enter(min, None).map_err(io::Error::from_raw_os_error)
+    }
+
+    /// Submits what is queued and waits until `min` completions can be read or the time is `until`;
+    /// says how many can be read, which after the time is less than `min`.
+    ///
+    /// Signals do not end the wait. With `min` 0 it does not wait, but brings forward what the
+    /// kernel holds back until the task asks for it; it makes no system call if there is nothing to
+    /// do.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    #[doc(alias = "io_uring_submit_and_wait_timeout")]
+    #[doc(alias = "io_uring_wait_cqes")]
+    #[doc(alias = "io_uring_wait_cqe_nr")]
+    #[doc(alias = "io_uring_wait_cqe_timeout")]
+    #[doc(alias = "io_uring_wait_cqe")]
+    #[doc(alias = "io_uring_get_events")]
+    pub fn wait(&mut self, min: u32, until: Option<Instant>) -> io::Result<u32> {
+        loop {
+            let want = if self.cq.ready() >= min { 0 } else { min };
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let answer = self.enter(want, left.filter(|_| want > 0));
+            let ready = self.cq.ready();
+            match answer {
+                // An enter that submitted hides that its wait was cut short, and one that could not
+                // submit all does not wait: only the queue and the clock tell.
+                Ok(_) if ready >= min || left.is_some_and(|left| left.is_zero()) => {
+                    return Ok(ready);
+                }
+                Ok(_) | Err(libc::EINTR) => {}
+                Err(libc::ETIME) => return Ok(ready),
+                Err(errno) => return Err(io::Error::from_raw_os_error(errno)),
+            }
+        }
+    }
+
+    /// One `io_uring_enter`, or none if there is nothing to enter for. Fails with the errno.
+    #[inline]
+    pub(crate) fn enter(&mut self, min: u32, timeout: Option<Duration>) -> Result<u32, i32> {
+        let ext_arg = self.granted.features.contains(Features::EXT_ARG);
+        if let Some(timeout) = timeout.filter(|_| !ext_arg) {
+            self.push_stand_in(min, timeout)?;
+        }
+        let to_submit = self.sq.publish();
+        if self.granted.flags.contains(SetupFlags::SQPOLL) {
+            // Full fence: the thread stores NEED_WAKEUP and then reads the tail, we stored the tail
+            // and now read NEED_WAKEUP; with less, each can miss the other's store.
+            fence(Ordering::SeqCst);
+        }
+        let situation = Situation {
+            setup: self.granted.flags,
+            features: self.granted.features,
+            registered: self.registered,
+            sq: self.sq.flags(),
+            to_submit,
+            min_complete: min,
+            timed: timeout.is_some(),
+        };
+        let Some(flags) = enter::flags(situation) else { return Ok(to_submit) };
+        self.enters += 1;
+        if !flags.contains(EnterFlags::EXT_ARG) {
+            return self.call(to_submit, min, flags, ptr::null(), 0);
+        }
+        let time = timespec(timeout.unwrap_or_default());
+        let argument = sys::io_uring_getevents_arg {
+            ts: (&raw const time).expose_provenance() as u64,
+            ..Default::default()
+        };
+        self.call(to_submit, min, flags, &raw const argument, size_of_val(&argument))
+    }
+
+    #[inline]
+    fn call(
+        &self,
+        to_submit: u32,
+        min: u32,
+        flags: EnterFlags,
+        argument: *const sys::io_uring_getevents_arg,
+        bytes: usize,
+    ) -> Result<u32, i32> {
+        // SAFETY: the argument is null with size 0, or an `io_uring_getevents_arg` whose `ts`
+        // points to a timespec, both alive in the caller's frame. Entries in the queue were made by
+        // constructors whose contract covers what the kernel does with them.
+        let answer = unsafe {
+            sys::io_uring_enter(self.entrance, to_submit, min, flags.bits(), argument.cast(), bytes)
+        };
+        u32::try_from(answer).map_err(|_| -answer)
+    }
+
+    /// Shows the entries to the submission thread, and waits until it has made room for one.
+    ///
+    /// # Errors
+    ///
+    /// Those of `io_uring_enter(2)`.
+    #[doc(alias = "io_uring_sqring_wait")]
+    pub fn wait_for_room(&mut self) -> io::Result<()> {
+        loop {
+            self.submit()?;
+            if self.sq.slot().is_some() {
+                return Ok(());
+            }
+            let mut flags = EnterFlags::SQ_WAIT;
+            flags.set(EnterFlags::REGISTERED_RING, self.registered);
+            self.enters += 1;
+            match self.call(0, 0, flags, ptr::null(), 0) {
+                Ok(_) | Err(libc::EINTR) => {}
+                Err(errno) => return Err(io::Error::from_raw_os_error(errno)),
+            }
+        }
+    }
+
+    /// Linux 5.10 has no timeout in the enter: an entry that ends after `min` completions, or when
+    /// the time is up, wakes the wait instead.
+    #[cold]
+    fn push_stand_in(&mut self, min: u32, timeout: Duration) -> Result<(), i32> {
+        if self.sq.slot().is_none() {
+            self.enter(0, None)?;
+        }
+        let missing = min.saturating_sub(self.cq.ready());
+        *self.stand_in = timespec(timeout);
+        let entry = Sqe::from_raw(sys::io_uring_sqe {
+            opcode: sys::IORING_OP_TIMEOUT,
+            fd: -1,
+            addr: (&raw const *self.stand_in).expose_provenance() as u64,
+            len: 1,
+            off: u64::from(missing),
+            user_data: STAND_IN,
+            ..Default::default()
+        });
+        self.push(entry).map_err(|_| libc::EBUSY)
+    }
+
+    /// Reads the next completion, if there is one; never a system call.
+    #[doc(alias = "io_uring_peek_cqe")]
+    #[doc(alias = "io_uring_cqe_seen")]
+    #[inline]
+    pub fn pop(&mut self) -> Option<Cqe> {
+        loop {
+            let cqe = self.cq.take()?;
+            self.cq.release();
+            if !self.is_stand_in(&cqe) {
+                return Some(cqe);
+            }
+        }
+    }
+
+    #[inline]
+    fn is_stand_in(&self, cqe: &Cqe) -> bool {
+        cqe.user_data() == STAND_IN && !self.granted.features.contains(Features::EXT_ARG)
+    }
+
+    /// The completions that can be read now; the kernel learns in one store that they were.
+    ///
+    /// On kernels before 5.11 a completion with `user_data` `u64::MAX` may be among them: the
+    /// timeout entry of an earlier [`wait`](Self::wait), which [`pop`](Self::pop) hides.
+    pub fn completions(&mut self) -> Completions<'_> {
+        let left = self.cq.ready();
+        Completions { cq: &mut self.cq, left }
+    }
+
+    /// Makes a pool of `buffers` buffers, a power of two, of `buffer_bytes` each, from which the
+    /// kernel picks one when data arrives. Since Linux 5.19.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError`] names the sizes and why they were refused.
+    #[doc(alias = "io_uring_setup_buf_ring")]
+    #[doc(alias = "io_uring_register_buf_ring")]
+    pub fn pool(&mut self, buffers: u16, buffer_bytes: u32) -> Result<Pool, PoolError> {
+        Pool::new(&self.fd, self.id, buffers, buffer_bytes)
+    }
+
+    /// Calls `io_uring_register(2)` on this ring, for what this crate has no method for.
+    ///
+    /// # Errors
+    ///
+    /// Those of the opcode.
+    ///
+    /// # Safety
+    ///
+    /// - `argument` and `count` are what `opcode` asks for.
+    /// - Memory that the opcode registers stays valid until it is unregistered or the ring is gone.
+    #[doc(alias = "io_uring_register")]
+    pub unsafe fn register<T>(&self, opcode: u32, argument: *mut T, count: u32) -> io::Result<u32> {
+        // SAFETY: the caller's contract is this call's.
+        unsafe { self.fd.register(opcode, argument, count) }
+    }
+}
+
+impl AsFd for RawRing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The kernel's form of a duration, clamped to what it takes.
+pub(crate) fn timespec(time: Duration) -> sys::__kernel_timespec {
+    let time = time.min(TIMEOUT_MAX);
+    sys::__kernel_timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}

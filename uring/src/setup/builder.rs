@@ -1,0 +1,267 @@
+//! The settings of a ring, and the error that names them.
+
+use std::{fmt, io, marker::PhantomData, os::fd::BorrowedFd, time::Duration};
+
+use super::{Features, Settings, SetupFlags};
+use crate::{Operation, RawRing, Ring, Unavailable, support};
+
+/// The largest submission queue that the kernel takes.
+const ENTRIES_MAX: u32 = 32_768;
+/// The largest completion queue that the kernel takes.
+const COMPLETIONS_MAX: u32 = 2 * ENTRIES_MAX;
+
+/// Makes a [`Ring`] or a [`RawRing`].
+///
+/// The defaults are small, because rings count against `RLIMIT_MEMLOCK` on recent kernels: 256
+/// submission and 4096 completion entries, 80 KiB. The flags are the best that the kernel grants;
+/// [`RawRing::setup_flags`] tells which they are.
+#[doc(alias = "io_uring_queue_init")]
+#[doc(alias = "io_uring_queue_init_params")]
+#[doc(alias = "io_uring_params")]
+#[must_use = "settings do nothing until `build` is called"]
+#[derive(Clone, Copy, Debug)]
+pub struct Builder<'a, R> {
+    settings: Settings<'a>,
+    operations: Option<u32>,
+    makes: PhantomData<fn() -> R>,
+}
+
+impl<'a, R> Builder<'a, R> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            settings: Settings {
+                entries: 256,
+                completions: 4096,
+                exact: None,
+                extra: SetupFlags::empty(),
+                single_issuer: true,
+                sq_thread_idle: None,
+                sq_thread_cpu: None,
+                attach: None,
+                clamp: false,
+            },
+            operations: None,
+            makes: PhantomData,
+        }
+    }
+
+    /// How many entries one submission holds: 1 to 32768, rounded up to a power of two.
+    pub const fn entries(mut self, entries: u32) -> Self {
+        self.settings.entries = entries;
+        self
+    }
+
+    /// How many completions are kept until they are read: rounded up to a power of two, and at
+    /// least as many as there are entries.
+    ///
+    /// A large one is worth its memory: multishot operations end when it overflows.
+    #[doc(alias = "IORING_SETUP_CQSIZE")]
+    pub const fn completions(mut self, completions: u32) -> Self {
+        self.settings.completions = completions;
+        self
+    }
+
+    /// Reduces sizes that are too large, instead of failing. Since Linux 5.6.
+    #[doc(alias = "IORING_SETUP_CLAMP")]
+    pub const fn clamp(mut self) -> Self {
+        self.settings.clamp = true;
+        self
+    }
+
+    /// Asks for exactly these flags (and a completion queue size), without a ladder.
+    ///
+    /// Flags that change the layout of the queues are refused: see [`build`](Self::build).
+    pub const fn flags(mut self, flags: SetupFlags) -> Self {
+        self.settings.exact = Some(flags);
+        self
+    }
+
+    /// Lets a kernel thread submit; it sleeps after `idle` without work (1 ms at least).
+    ///
+    /// The thread burns a processor while it is awake: worth it only with processors to spare. It
+    /// keeps the credentials of the moment of creation: drop privileges first.
+    #[doc(alias = "IORING_SETUP_SQPOLL")]
+    pub const fn submission_thread(mut self, idle: Duration) -> Self {
+        self.settings.sq_thread_idle = Some(idle);
+        self
+    }
+
+    /// Binds the submission thread to this processor.
+    #[doc(alias = "IORING_SETUP_SQ_AFF")]
+    pub const fn submission_cpu(mut self, cpu: u32) -> Self {
+        self.settings.sq_thread_cpu = Some(cpu);
+        self
+    }
+
+    /// Polls the device for completions: for `O_DIRECT` reads and writes on polled queues only.
+    #[doc(alias = "IORING_SETUP_IOPOLL")]
+    pub const fn polled(mut self) -> Self {
+        self.settings.extra = self.settings.extra.union(SetupFlags::IOPOLL);
+        self
+    }
+
+    /// Shares the worker threads, and the submission thread if both have one, of another ring.
+    #[doc(alias = "IORING_SETUP_ATTACH_WQ")]
+    pub const fn share_workers_of(mut self, ring: BorrowedFd<'a>) -> Self {
+        self.settings.attach = Some(ring);
+        self
+    }
+
+    fn create(&self) -> Result<RawRing, SetupError> {
+        let fail = |flags, reason| SetupError {
+            entries: self.settings.entries,
+            completions: self.settings.completions,
+            flags,
+            reason,
+        };
+        let asked = self.settings.exact.unwrap_or_default();
+        if let Err(why) = self.check() {
+            return Err(fail(asked, Unavailable::BadSettings(why)));
+        }
+        if let Some(disabled) = support::disabled_by_environment() {
+            return Err(fail(asked, disabled));
+        }
+        match super::create(&self.settings) {
+            Ok((fd, params)) => {
+                let features = Features::from_bits_retain(params.features);
+                let flags = SetupFlags::from_bits_retain(params.flags);
+                if let Some(missing) = support::missing_features(features) {
+                    return Err(fail(flags, Unavailable::TooOld { missing }));
+                }
+                RawRing::map(fd, &params).map_err(|e| fail(flags, Unavailable::Other(e)))
+            }
+            Err((errno, flags)) => {
+                let bytes = ring_bytes(self.settings.entries, self.settings.completions);
+                Err(fail(flags, support::diagnose(errno, bytes)))
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let Settings { entries, completions, exact, clamp, .. } = self.settings;
+        if entries == 0 {
+            return Err("entries is 0; a ring has at least 1");
+        }
+        if entries > ENTRIES_MAX && !clamp {
+            return Err("entries is over 32768, the kernel's limit; ask for fewer, or for `clamp`");
+        }
+        if completions > COMPLETIONS_MAX && !clamp {
+            return Err("completions is over 65536, the kernel's limit; ask for fewer or `clamp`");
+        }
+        if completions < entries {
+            return Err("there are fewer completions than entries; ask for at least as many");
+        }
+        let layouts = SetupFlags::SQE128
+            | SetupFlags::CQE32
+            | SetupFlags::SQE_MIXED
+            | SetupFlags::CQE_MIXED
+            | SetupFlags::NO_MMAP
+            | SetupFlags::REGISTERED_FD_ONLY
+            | SetupFlags::SQ_REWIND;
+        if exact.is_some_and(|flags| flags.intersects(layouts)) {
+            return Err(
+                "the flags ask for a layout of the queues that this crate does not have yet",
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Builder<'_, RawRing> {
+    /// Makes the ring on this thread, which must be the one that uses it.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] names what was asked for, why it was refused, and what to do.
+    pub fn build(self) -> Result<RawRing, SetupError> {
+        self.create()
+    }
+}
+
+impl<O: Operation + 'static, C: 'static> Builder<'_, Ring<O, C>> {
+    /// How many operations may be in flight: the back-pressure of [`Ring::submit`].
+    ///
+    /// The default is the size of the completion queue, which one-shot operations then cannot
+    /// overflow.
+    pub const fn operations(mut self, operations: u32) -> Self {
+        self.operations = Some(operations);
+        self
+    }
+
+    /// Makes the ring on this thread, which must be the one that uses it.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] names what was asked for, why it was refused, and what to do.
+    pub fn build(self) -> Result<Ring<O, C>, SetupError> {
+        let raw = self.create()?;
+        let operations = self.operations.unwrap_or(raw.granted().completions);
+        Ok(Ring::new(raw, operations))
+    }
+}
+
+/// What the two queues of a ring take: 64 bytes an entry, 16 a completion, and a page of counters.
+fn ring_bytes(entries: u32, completions: u32) -> u64 {
+    let entries = u64::from(entries.next_power_of_two());
+    let completions = u64::from(completions.next_power_of_two());
+    entries * 64 + completions * 16 + 4096
+}
+
+/// A ring that could not be made: what was asked for, and why not.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SetupError {
+    /// The submission entries that were asked for.
+    pub entries: u32,
+    /// The completion entries that were asked for.
+    pub completions: u32,
+    /// The flags that were refused: the last step of the ladder.
+    pub flags: SetupFlags,
+    /// Why, and what to do.
+    pub reason: Unavailable,
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entries, completions, flags, reason } = self;
+        write!(
+            f,
+            "cannot create a ring of {entries} entries and {completions} completions \
+             with {flags:?}: {reason}"
+        )
+    }
+}
+
+impl std::error::Error for SetupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.reason)
+    }
+}
+
+impl From<SetupError> for io::Error {
+    fn from(error: SetupError) -> Self {
+        Self::new(error.reason.kind(), error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_sizes_are_refused_by_name_before_the_kernel_sees_them() {
+        for (entries, completions, word) in [
+            (0, 8, "at least 1"),
+            (65_536, 65_536, "32768"),
+            (8, 1 << 20, "65536"),
+            (8, 4, "fewer"),
+        ] {
+            let error = RawRing::builder()
+                .entries(entries)
+                .completions(completions)
+                .build()
+                .expect_err("the sizes are impossible");
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+}
