@@ -10,7 +10,9 @@
  *   --skip          as --oneshot, with the receive linked to the send and the send's completion
  *                   skipped: the receive's completion proves that the whole buffer was sent.
  *                   With multishot receive nothing would prove it, and a buffer could be reused
- *                   while the kernel still reads it; so this option has to imply one-shot.
+ *                   while the kernel still reads it; so this option has to imply one-shot. And
+ *                   as the proof comes with the next message only, each connection has a buffer
+ *                   of its own: idle ones would keep those of a pool.
  *   --direct        direct descriptors
  *   --no-sqarray    IORING_SETUP_NO_SQARRAY (Linux 6.6)
  *   --no-ring-fd    the ring's descriptor is not registered
@@ -37,6 +39,7 @@ enum {
 	COMPLETIONS = 4 * ENTRIES,
 	GROUP = 0,
 	NONE = 0xffff,
+	OWN = 0xfffe,
 	DIRECT_SLOTS_MAX = 32768,
 	HELD_LEAST = 4,
 	HELD_MOST = 64,
@@ -46,15 +49,19 @@ enum operation { ACCEPT = 1, RECV, SEND, SHUTDOWN, CLOSE, CANCEL, STOP };
 
 struct conn {
 	int fd; /* or the slot of a direct descriptor */
-	uint16_t first, last; /* received and not yet sent, linked by buffers[].next */
-	uint16_t held;
+	struct piece *first, *last, *own;
+	uint32_t held, copied; /* pieces in the pool's buffers, and out of it */
 	bool receiving, stopping, sending, ended, broken, starved;
 	uint32_t next; /* in the free list, or in the list of the starved */
 };
 
-struct buffer {
+/* What was received and is not sent yet: in a buffer of the pool, or copied out of it. */
+struct piece {
+	struct piece *next;
+	char *data;
 	uint32_t offset, length;
-	uint16_t next;
+	/* NONE if copied, OWN if the connection's with --skip: then it lies behind this very struct. */
+	uint16_t bid;
 };
 
 static struct io_uring ring;
@@ -63,7 +70,7 @@ static unsigned buffer_count = 1024, buffer_size = 4096;
 
 static struct io_uring_buf_ring *pool;
 static char *pool_bytes;
-static struct buffer *buffers;
+static struct piece *pieces; /* by buffer */
 static unsigned recycled, pool_free;
 
 static struct conn *conns;
@@ -74,9 +81,9 @@ static int listen_fd, signals;
 static bool accepting, stop;
 static unsigned long long enters, messages;
 
-static uint64_t tag(enum operation operation, uint32_t conn, uint16_t bid)
+static uint64_t tag(enum operation operation, uint32_t conn)
 {
-	return (uint64_t)operation << 56 | (uint64_t)bid << 32 | conn;
+	return (uint64_t)operation << 56 | conn;
 }
 
 static void enter(unsigned wait)
@@ -134,7 +141,7 @@ static void start_accept(void)
 		io_uring_prep_multishot_accept_direct(sqe, listen_fd, NULL, NULL, 0);
 	else
 		io_uring_prep_multishot_accept(sqe, listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	io_uring_sqe_set_data64(sqe, tag(ACCEPT, 0, 0));
+	io_uring_sqe_set_data64(sqe, tag(ACCEPT, 0));
 	accepting = true;
 }
 
@@ -142,55 +149,112 @@ static void prepare_recv(struct io_uring_sqe *sqe, uint32_t id, bool likely_empt
 {
 	struct conn *conn = &conns[id];
 
-	if (oneshot)
+	if (skip)
+		io_uring_prep_recv(sqe, conn->fd, conn->own->data, buffer_size, 0);
+	else if (oneshot)
 		io_uring_prep_recv(sqe, conn->fd, NULL, 0, 0);
 	else
 		io_uring_prep_recv_multishot(sqe, conn->fd, NULL, 0, 0);
 	/* Where the socket is most likely empty, a first attempt that finds nothing is waste. */
 	if (likely_empty)
 		sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
-	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = GROUP;
+	if (!skip) {
+		sqe->flags |= IOSQE_BUFFER_SELECT;
+		sqe->buf_group = GROUP;
+	}
 	use_conn(sqe);
-	io_uring_sqe_set_data64(sqe, tag(RECV, id, 0));
+	io_uring_sqe_set_data64(sqe, tag(RECV, id));
 	conn->receiving = true;
 }
 
 static void prepare_send(struct io_uring_sqe *sqe, uint32_t id)
 {
 	struct conn *conn = &conns[id];
-	uint16_t bid = conn->first;
-	struct buffer *buffer = &buffers[bid];
+	struct piece *piece = conn->first;
 
 	/* MSG_WAITALL: the kernel itself goes on after a short send, as far as it can. */
-	io_uring_prep_send(sqe, conn->fd, bytes_of(bid) + buffer->offset,
-			   buffer->length - buffer->offset, MSG_WAITALL | MSG_NOSIGNAL);
+	io_uring_prep_send(sqe, conn->fd, piece->data + piece->offset,
+			   piece->length - piece->offset, MSG_WAITALL | MSG_NOSIGNAL);
 	use_conn(sqe);
-	io_uring_sqe_set_data64(sqe, tag(SEND, id, bid));
+	io_uring_sqe_set_data64(sqe, tag(SEND, id));
 	conn->sending = true;
 }
 
-static uint16_t pop(struct conn *conn)
+static void append(struct conn *conn, struct piece *piece)
 {
-	uint16_t bid = conn->first;
+	piece->next = NULL;
+	if (conn->first)
+		conn->last->next = piece;
+	else
+		conn->first = piece;
+	conn->last = piece;
+	conn->held += piece->bid != NONE;
+	conn->copied += piece->bid == NONE;
+}
 
-	conn->first = buffers[bid].next;
-	conn->held--;
-	return bid;
+static struct piece *take_first(struct conn *conn)
+{
+	struct piece *piece = conn->first;
+
+	conn->first = piece->next;
+	conn->held -= piece->bid != NONE;
+	conn->copied -= piece->bid == NONE;
+	return piece;
+}
+
+static void drop_first(struct conn *conn)
+{
+	struct piece *piece = take_first(conn);
+
+	if (piece->bid == NONE)
+		free(piece);
+	else if (piece->bid != OWN)
+		recycle(piece->bid);
+}
+
+/* Copies what waits out of the pool; all but the piece that the kernel reads just now. */
+static void spill(struct conn *conn)
+{
+	struct conn after = { 0 };
+
+	if (conn->sending)
+		append(&after, take_first(conn));
+	while (conn->first) {
+		struct piece *piece = take_first(conn);
+
+		if (piece->bid != NONE) {
+			struct piece *copy = malloc(sizeof(*copy) + piece->length);
+
+			if (!copy)
+				die("malloc");
+			*copy = *piece;
+			copy->data = (char *)(copy + 1);
+			copy->bid = NONE;
+			memcpy(copy->data, piece->data, piece->length);
+			recycle(piece->bid);
+			piece = copy;
+		}
+		append(&after, piece);
+	}
+	conn->first = after.first;
+	conn->last = after.last;
+	conn->held = after.held;
+	conn->copied = after.copied;
 }
 
 static void close_conn(uint32_t id)
 {
 	struct conn *conn = &conns[id];
 
-	while (conn->first != NONE)
-		recycle(pop(conn));
+	while (conn->first)
+		drop_first(conn);
+	free(conn->own);
 	if (direct) {
 		struct io_uring_sqe *sqe = entry(1);
 
 		io_uring_prep_close_direct(sqe, (unsigned)conn->fd);
 		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-		io_uring_sqe_set_data64(sqe, tag(CLOSE, id, 0));
+		io_uring_sqe_set_data64(sqe, tag(CLOSE, id));
 	} else {
 		close(conn->fd);
 	}
@@ -215,14 +279,19 @@ static void starve(uint32_t id)
 
 /*
  * How many buffers a connection may hold before it is read no more: a share of what is free, so
- * that a few slow readers cannot take the pool from their neighbours. (Very many still can: more
- * than a quarter of the pool's buffers. A server for strangers would copy their rest aside.)
+ * that a few slow readers do not take the pool from their neighbours.
  */
 static unsigned held_max(void)
 {
 	unsigned share = pool_free / 2;
 
 	return share < HELD_LEAST ? HELD_LEAST : share > HELD_MOST ? HELD_MOST : share;
+}
+
+/* What was copied out of the pool was too much already: that has to be gone first. */
+static bool may_read(const struct conn *conn)
+{
+	return conn->copied == 0 && conn->held <= held_max() / 2;
 }
 
 /* Ends the receive of a connection, with a completion. */
@@ -234,10 +303,10 @@ static void stop_recv(uint32_t id)
 	if (conn->broken) {
 		io_uring_prep_shutdown(sqe, conn->fd, SHUT_RDWR);
 		use_conn(sqe);
-		io_uring_sqe_set_data64(sqe, tag(SHUTDOWN, id, 0));
+		io_uring_sqe_set_data64(sqe, tag(SHUTDOWN, id));
 	} else {
-		io_uring_prep_cancel64(sqe, tag(RECV, id, 0), 0);
-		io_uring_sqe_set_data64(sqe, tag(CANCEL, id, 0));
+		io_uring_prep_cancel64(sqe, tag(RECV, id), 0);
+		io_uring_sqe_set_data64(sqe, tag(CANCEL, id));
 	}
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	conn->stopping = true;
@@ -249,11 +318,11 @@ static void advance(uint32_t id, bool likely_empty)
 	struct conn *conn = &conns[id];
 
 	if (conn->broken) {
-		while (!conn->sending && conn->first != NONE)
-			recycle(pop(conn));
+		while (!conn->sending && conn->first)
+			drop_first(conn);
 		if (conn->receiving && !conn->stopping)
 			stop_recv(id);
-	} else if (!conn->sending && conn->first != NONE) {
+	} else if (!conn->sending && conn->first) {
 		if (skip && !conn->ended) {
 			struct io_uring_sqe *sqe = entry(2);
 
@@ -273,14 +342,24 @@ static void advance(uint32_t id, bool likely_empty)
 	} else if (conn->receiving) {
 		if (!oneshot && !conn->stopping && conn->held >= held_max())
 			stop_recv(id);
-	} else if (oneshot ? !conn->sending : conn->held <= held_max() / 2) {
+	} else if (oneshot ? !conn->sending : may_read(conn)) {
 		prepare_recv(entry(1), id, likely_empty);
 	}
 }
 
 /* Gives the buffers that came back to those who found none, oldest first. */
-static void wake_starved(void)
+static void wake_starved(bool progress)
 {
+	if (starved_first != UINT32_MAX && pool_free == 0 && !progress) {
+		/*
+		 * All buffers wait for readers, who may never come. A receive takes many at once, so
+		 * the share of held_max may be used up before its end is seen. Only the one piece in
+		 * the middle of a send has to stay, for each connection.
+		 */
+		for (uint32_t id = 0; id < conns_len; id++)
+			spill(&conns[id]);
+		publish_recycled();
+	}
 	unsigned budget = pool_free;
 
 	while (starved_first != UINT32_MAX && budget > 0) {
@@ -311,7 +390,16 @@ static void on_accept(struct io_uring_cqe *cqe)
 			}
 			conns_len++;
 		}
-		conns[id] = (struct conn){ .fd = cqe->res, .first = NONE, .last = NONE };
+		conns[id] = (struct conn){ .fd = cqe->res };
+		if (skip) {
+			struct piece *own = calloc(1, sizeof(*own) + buffer_size);
+
+			if (!own)
+				die("calloc");
+			own->data = (char *)(own + 1);
+			own->bid = OWN;
+			conns[id].own = own;
+		}
 		conns_open++;
 		advance(id, false);
 	}
@@ -333,24 +421,26 @@ static void on_recv(struct io_uring_cqe *cqe, uint32_t id)
 	if (skip && conn->sending) {
 		/* The linked send came first, and was whole: it would have reported anything else. */
 		conn->sending = false;
-		recycle(pop(conn));
+		drop_first(conn);
 	}
 	if (cqe->flags & IORING_CQE_F_BUFFER) {
 		uint16_t bid = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 
 		pool_free--;
 		if (cqe->res > 0 && !conn->broken) {
-			buffers[bid] = (struct buffer){ .length = (uint32_t)cqe->res, .next = NONE };
-			if (conn->first == NONE)
-				conn->first = bid;
-			else
-				buffers[conn->last].next = bid;
-			conn->last = bid;
-			conn->held++;
+			pieces[bid].offset = 0;
+			pieces[bid].length = (uint32_t)cqe->res;
+			append(conn, &pieces[bid]);
 			messages++;
 		} else {
 			recycle(bid);
 		}
+	}
+	if (skip && cqe->res > 0) {
+		conn->own->offset = 0;
+		conn->own->length = (uint32_t)cqe->res;
+		append(conn, conn->own);
+		messages++;
 	}
 	if (cqe->res == 0)
 		conn->ended = true;
@@ -362,19 +452,19 @@ static void on_recv(struct io_uring_cqe *cqe, uint32_t id)
 	advance(id, !(cqe->flags & IORING_CQE_F_SOCK_NONEMPTY));
 }
 
-static void on_send(struct io_uring_cqe *cqe, uint32_t id, uint16_t bid)
+static void on_send(struct io_uring_cqe *cqe, uint32_t id)
 {
 	struct conn *conn = &conns[id];
-	struct buffer *buffer = &buffers[bid];
+	struct piece *piece = conn->first;
 
 	conn->sending = false;
 	/* A linked receive whose send failed or came out short is cancelled without a completion. */
 	if (skip)
 		conn->receiving = false;
 	if (cqe->res > 0) {
-		buffer->offset += (uint32_t)cqe->res;
-		if (buffer->offset == buffer->length)
-			recycle(pop(conn));
+		piece->offset += (uint32_t)cqe->res;
+		if (piece->offset == piece->length)
+			drop_first(conn);
 	} else if (cqe->res != -EAGAIN && cqe->res != -EINTR) {
 		conn->broken = true;
 	}
@@ -394,7 +484,7 @@ static void handle(struct io_uring_cqe *cqe)
 		on_recv(cqe, id);
 		break;
 	case SEND:
-		on_send(cqe, id, (uint16_t)(data >> 32));
+		on_send(cqe, id);
 		break;
 	case STOP:
 		stop = true;
@@ -454,8 +544,8 @@ static void make_pool(void)
 
 	pool = anonymous(buffer_count * sizeof(struct io_uring_buf));
 	pool_bytes = anonymous((size_t)buffer_count * buffer_size);
-	buffers = calloc(buffer_count, sizeof(*buffers));
-	if (!buffers)
+	pieces = calloc(buffer_count, sizeof(*pieces));
+	if (!pieces)
 		die("calloc");
 	registration.ring_addr = (uintptr_t)pool;
 	int ret = io_uring_register_buf_ring(&ring, &registration, 0);
@@ -465,8 +555,11 @@ static void make_pool(void)
 		die("io_uring_register_buf_ring");
 	}
 	io_uring_buf_ring_init(pool);
-	for (unsigned bid = 0; bid < buffer_count; bid++)
+	for (unsigned bid = 0; bid < buffer_count; bid++) {
+		pieces[bid].data = bytes_of((uint16_t)bid);
+		pieces[bid].bid = (uint16_t)bid;
 		recycle((uint16_t)bid);
+	}
 	publish_recycled();
 }
 
@@ -531,7 +624,7 @@ int main(int argc, char **argv)
 	struct io_uring_sqe *sqe = entry(1);
 
 	io_uring_prep_poll_add(sqe, signals, POLLIN);
-	io_uring_sqe_set_data64(sqe, tag(STOP, 0, 0));
+	io_uring_sqe_set_data64(sqe, tag(STOP, 0));
 	start_accept();
 	printf("setup SINGLE_ISSUER %s%s%s, %s receive, %s, %u x %u bytes\n",
 	       no_defer ? "COOP_TASKRUN" : "DEFER_TASKRUN", no_sqarray ? " NO_SQARRAY" : "",
@@ -550,8 +643,10 @@ int main(int argc, char **argv)
 			count++;
 		}
 		io_uring_cq_advance(&ring, count);
+		bool progress = recycled > 0;
+
 		publish_recycled();
-		wake_starved();
+		wake_starved(progress);
 	}
 	printf("enters %llu messages %llu\n", enters, messages);
 	return 0;

@@ -44,6 +44,8 @@ pub struct Plan {
     pub build: bool,
     /// Check each server's bytes before it is measured.
     pub check: bool,
+    /// Have the generator compare every byte.
+    pub verify: bool,
     /// Measure; `--check` alone does not.
     pub measure: bool,
     /// The load generator, if not the one that the main workspace builds.
@@ -71,6 +73,7 @@ usage: run [options]
   --generator PATH      another load generator with the command line of echo_load
   --no-build            use what was built before
   --no-check            do not check each server's bytes and half close first
+  --no-verify           the generator compares no bytes, where that makes it the bottleneck
   --check               check only, measure nothing
   --list                list the servers and groups
 ";
@@ -95,6 +98,7 @@ impl Plan {
             out: servers::root().join("benches/results"),
             build: true,
             check: true,
+            verify: true,
             measure: true,
             generator: None,
         };
@@ -120,6 +124,7 @@ impl Plan {
                 "--generator" => plan.generator = Some(value()?.into()),
                 "--no-build" => plan.build = false,
                 "--no-check" => plan.check = false,
+                "--no-verify" => plan.verify = false,
                 "--check" => plan.measure = false,
                 _ => return Err(format!("{arg} is not understood\n\n{USAGE}")),
             }

@@ -98,8 +98,8 @@ fn mount_sysfs() -> io::Result<()> {
 fn loopback_up() -> io::Result<()> {
     // SAFETY: a request of zeros is valid: no name, no flags.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    request.ifr_name[0] = b'l'.cast_signed();
-    request.ifr_name[1] = b'o'.cast_signed();
+    request.ifr_name[0] = b'l' as libc::c_char;
+    request.ifr_name[1] = b'o' as libc::c_char;
     request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
     // Any socket of the namespace will do. The kernel does not ask for an address to bind to
     // 0.0.0.0, so this works while lo is still down.

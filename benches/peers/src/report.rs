@@ -337,6 +337,7 @@ pub fn json(plan: &Plan, results: &Results, host: &[(&str, String)], warnings: &
         "warnings": warnings,
         "seconds": plan.seconds,
         "rounds": plan.rounds,
+        "bytes_verified": plan.verify,
         "server_flags": flags,
         "left_out": results.missing,
         "cells": cells,

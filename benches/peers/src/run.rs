@@ -208,7 +208,10 @@ fn generate(
     cell: Cell,
 ) -> Result<Value, String> {
     let mut command = Command::new(generator);
-    command.args(["--verify", "--json", "--connect"]).arg(address.to_string());
+    command.args(["--json", "--connect"]).arg(address.to_string());
+    if plan.verify {
+        command.arg("--verify");
+    }
     for (name, number) in [
         ("--connections", cell.connections),
         ("--size", cell.size),

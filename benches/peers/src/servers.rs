@@ -134,10 +134,12 @@ pub fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// Where the main workspace's release build puts a program.
+/// Where the main workspace's release build puts a program, be it a binary or an example.
 #[must_use]
 pub fn ours(program: &str) -> PathBuf {
-    root().join("target/release").join(program)
+    let folder = root().join("target/release");
+    let example = folder.join("examples").join(program);
+    if example.exists() { example } else { folder.join(program) }
 }
 
 impl Server {

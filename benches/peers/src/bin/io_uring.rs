@@ -8,6 +8,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
+use std::slice;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::types::{BufRingEntry, Fd};
@@ -65,11 +66,24 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
+/// Where received bytes wait.
+enum Place {
+    Pool(u16),
+    /// Out of the pool, because nobody read them and others found no buffer.
+    Copy(Box<[u8]>),
+}
+
 /// A received piece that is not sent yet.
 struct Piece {
-    bid: u16,
+    place: Place,
     offset: u32,
     len: u32,
+}
+
+impl Piece {
+    fn copied(&self) -> bool {
+        matches!(self.place, Place::Copy(_))
+    }
 }
 
 #[derive(Default)]
@@ -109,6 +123,9 @@ impl Server<'_> {
                 self.handle(&cqe);
             }
             completions.sync();
+            if !self.starved.is_empty() && self.pool.free == 0 && self.pool.recycled == 0 {
+                self.spill();
+            }
             self.pool.publish();
             // Those who found no buffer, oldest first, as far as the buffers go.
             let woken = self.starved.len().min(usize::from(self.pool.free));
@@ -116,6 +133,22 @@ impl Server<'_> {
                 let Some(id) = self.starved.pop_front() else { break };
                 self.conns[id].starved = false;
                 self.advance(id);
+            }
+        }
+    }
+
+    /// All buffers wait for readers, who may never come: copies out of the pool what waits, but
+    /// for the one piece of each connection that the kernel reads just now.
+    fn spill(&mut self) {
+        for conn in &mut self.conns {
+            for piece in conn.pieces.iter_mut().skip(usize::from(conn.sending)) {
+                let Place::Pool(bid) = piece.place else { continue };
+                let start = self.pool.bytes_of(bid);
+                // SAFETY: the buffer is inside the mapping, the kernel filled `len` bytes of it
+                // and wrote no more after its completion, and nothing gets it before `recycle`.
+                let bytes = unsafe { slice::from_raw_parts(start, piece.len as usize) };
+                piece.place = Place::Copy(bytes.into());
+                self.pool.recycle(bid);
             }
         }
     }
@@ -142,8 +175,8 @@ impl Server<'_> {
         if self.queue.is_full() {
             self.enter(0).expect("a full submission queue can be submitted");
         }
-        // SAFETY: sends read from the pool, which lives as long as the process, and a buffer is
-        // recycled only after its send completed; no other entry points anywhere. A descriptor is
+        // SAFETY: sends read from the pool, which lives as long as the process, or from a copy on
+        // the heap; either is given back only after its send completed; no other entry points anywhere. A descriptor is
         // closed only when no entry of its connection is left.
         unsafe { self.queue.push(&entry) }.expect("there is room: a submit empties the queue");
     }
@@ -184,8 +217,9 @@ impl Server<'_> {
         }
         let full =
             matches!(-cqe.result(), libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM);
-        // At a limit, `close` starts it again.
-        if !self.accepting && !(full && self.conns.len() > self.vacant.len()) {
+        // At a limit the next close starts it again.
+        let wait = full && self.conns.len() > self.vacant.len();
+        if !self.accepting && !wait {
             self.start_accept();
         }
     }
@@ -200,7 +234,7 @@ impl Server<'_> {
             self.pool.free -= 1;
             match u32::try_from(cqe.result()) {
                 Ok(len @ 1..) if !conn.broken => {
-                    conn.pieces.push_back(Piece { bid, offset: 0, len });
+                    conn.pieces.push_back(Piece { place: Place::Pool(bid), offset: 0, len });
                     self.messages += 1;
                 }
                 _ => self.pool.recycle(bid),
@@ -226,8 +260,7 @@ impl Server<'_> {
             (Ok(sent @ 1..), Some(piece)) => {
                 piece.offset += sent;
                 if piece.offset == piece.len {
-                    self.pool.recycle(piece.bid);
-                    conn.pieces.pop_front();
+                    self.pool.give_back(conn.pieces.pop_front());
                 }
             }
             _ if matches!(-result, libc::EAGAIN | libc::EINTR) => {}
@@ -245,7 +278,7 @@ impl Server<'_> {
         if conn.broken {
             while !conn.sending {
                 let Some(piece) = conn.pieces.pop_front() else { break };
-                self.pool.recycle(piece.bid);
+                self.pool.give_back(Some(piece));
             }
             if conn.receiving && !conn.stopping {
                 conn.stopping = true;
@@ -253,7 +286,11 @@ impl Server<'_> {
                 self.push(shutdown.flags(squeue::Flags::SKIP_SUCCESS).user_data(IGNORE));
             }
         } else if let (false, Some(piece)) = (conn.sending, conn.pieces.front()) {
-            let start = self.pool.bytes_of(piece.bid).wrapping_add(piece.offset as usize);
+            let start = match &piece.place {
+                Place::Pool(bid) => self.pool.bytes_of(*bid),
+                Place::Copy(bytes) => bytes.as_ptr(),
+            };
+            let start = start.wrapping_add(piece.offset as usize);
             // MSG_WAITALL: the kernel itself goes on after a short send, as far as it can.
             let send = opcode::Send::new(fd, start, piece.len - piece.offset)
                 .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL);
@@ -274,7 +311,7 @@ impl Server<'_> {
                 let cancel = opcode::AsyncCancel::new(RECV | tag).build();
                 self.push(cancel.flags(squeue::Flags::SKIP_SUCCESS).user_data(IGNORE));
             }
-        } else if conn.pieces.len() <= held_max / 2 {
+        } else if conn.pieces.len() <= held_max / 2 && !conn.pieces.iter().any(Piece::copied) {
             conn.receiving = true;
             self.push(opcode::RecvMulti::new(fd, GROUP).build().user_data(RECV | tag));
         }
@@ -283,7 +320,7 @@ impl Server<'_> {
     fn close(&mut self, id: usize) {
         let conn = std::mem::take(&mut self.conns[id]);
         for piece in conn.pieces {
-            self.pool.recycle(piece.bid);
+            self.pool.give_back(Some(piece));
         }
         // SAFETY: the descriptor came from accept, is ours alone, and no entry uses it any more.
         drop(unsafe { OwnedFd::from_raw_fd(conn.fd) });
@@ -319,6 +356,13 @@ impl Pool {
 
     fn bytes_of(&self, bid: u16) -> *const u8 {
         self.bytes.as_ptr().wrapping_add(usize::from(bid) * self.buffer_size)
+    }
+
+    /// Takes back what a piece occupied.
+    fn give_back(&mut self, piece: Option<Piece>) {
+        if let Some(Piece { place: Place::Pool(bid), .. }) = piece {
+            self.recycle(bid);
+        }
     }
 
     /// Takes a buffer back; the kernel sees it after [`publish`](Self::publish).
