@@ -13,17 +13,16 @@ use crate::{
 };
 
 /// How long a ring that is dropped waits for its operations.
-const BOUND: Duration = Duration::from_secs(5);
+pub(crate) const BOUND: Duration = Duration::from_secs(5);
 
-/// Ends the operations of `table`, within the bound. What is live afterwards, the table leaks.
-pub(crate) fn within_bound<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>) {
+/// Ends the operations of `table`, until `deadline`. What is live afterwards, the table leaks.
+pub(crate) fn until<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>, deadline: Instant) {
     // A forked child shares the ring with its parent, and has no mapping of it: it must touch
     // nothing.
     if table.live() == 0 || core.raw.fd().is_foreign() {
         return;
     }
     take_back(core, table);
-    let deadline = Instant::now() + BOUND;
     if cancel_all(core, table).is_err() {
         return;
     }
@@ -108,7 +107,7 @@ fn take_back<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>) {
     }
 }
 
-fn cancel_all<O: Operation, C>(core: &mut Core, table: &Table<O, C>) -> io::Result<()> {
+pub(crate) fn cancel_all<O: Operation, C>(core: &mut Core, table: &Table<O, C>) -> io::Result<()> {
     for token in table.tokens() {
         core.cancel(token)?;
     }

@@ -230,12 +230,12 @@ pub(crate) fn event<O: Operation, C>(
         // SAFETY: the token says that it is a completion of this operation, it has MORE, and it was
         // popped from the queue, so it comes once.
         let item = unsafe { op.item(cqe) };
-        return Some(Event::Item { id, ctx, item });
+        return Some(Event::Item { id, ctx, item, cqe });
     }
     let (op, ctx) = table.remove(slot)?;
     // SAFETY: the token says that it is a completion of this operation, and it is the last one.
     let output = unsafe { op.finish(cqe) };
-    Some(Event::Done { id, ctx, output })
+    Some(Event::Done { id, ctx, output, cqe })
 }
 
 fn is_busy(error: &io::Error) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{OpId, Operation};
+use crate::{Cqe, OpId, Operation};
 
 /// What happened to an operation.
 #[non_exhaustive]
@@ -15,6 +15,8 @@ pub enum Event<'r, O: Operation, C> {
         ctx: &'r mut C,
         /// What it yielded.
         item: O::Item,
+        /// The completion that it came with.
+        cqe: Cqe,
     },
     /// It has ended. Its resources are in the output, and its id means nothing any more.
     Done {
@@ -24,6 +26,8 @@ pub enum Event<'r, O: Operation, C> {
         ctx: C,
         /// The result, and what the operation owned.
         output: O::Output,
+        /// The completion that it came with.
+        cqe: Cqe,
     },
 }
 
@@ -34,17 +38,19 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Item { id, ctx, item } => f
+            Self::Item { id, ctx, item, cqe } => f
                 .debug_struct("Item")
                 .field("id", id)
                 .field("ctx", ctx)
                 .field("item", item)
+                .field("cqe", cqe)
                 .finish(),
-            Self::Done { id, ctx, output } => f
+            Self::Done { id, ctx, output, cqe } => f
                 .debug_struct("Done")
                 .field("id", id)
                 .field("ctx", ctx)
                 .field("output", output)
+                .field("cqe", cqe)
                 .finish(),
         }
     }

@@ -59,6 +59,8 @@ use crate::{
 pub struct Ring<O: Operation + 'static, C: 'static = ()> {
     table: Table<O, C>,
     core: Core,
+    /// [`close`](Self::close) has drained it already.
+    closed: bool,
 }
 
 impl<O: Operation + 'static, C: 'static> Ring<O, C> {
@@ -68,7 +70,7 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     }
 
     pub(crate) fn new(raw: RawRing, operations: u32) -> Self {
-        Self { table: Table::new(operations, 0, 0), core: Core::new(raw) }
+        Self { table: Table::new(operations, 0, 0), core: Core::new(raw), closed: false }
     }
 
     /// Queues an operation; it starts with the next [`wait`](Self::wait).
@@ -127,6 +129,25 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     #[doc(alias = "io_uring_prep_cancel64")]
     pub fn cancel(&mut self, id: OpId) -> io::Result<()> {
         if self.table.owns(id) { self.core.cancel(id.0) } else { Ok(()) }
+    }
+
+    /// Asks the kernel to end all operations in flight. Their results still come.
+    ///
+    /// # Errors
+    ///
+    /// As [`cancel`](Self::cancel).
+    #[doc(alias = "IORING_ASYNC_CANCEL_ANY")]
+    pub fn cancel_all(&mut self) -> io::Result<()> {
+        drain::cancel_all(&mut self.core, &self.table)
+    }
+
+    /// Ends the ring as its drop does, but waits until `until` and says how many operations the
+    /// kernel had not given back by then: these are leaked.
+    #[doc(alias = "io_uring_queue_exit")]
+    pub fn close(mut self, until: Instant) -> u32 {
+        drain::until(&mut self.core, &mut self.table, until);
+        self.closed = true;
+        self.table.live()
     }
 
     /// Submits what is queued and waits until [`next`](Self::next) has `min` completions or the
@@ -314,6 +335,8 @@ impl<O: Operation + 'static, C: 'static> AsFd for Ring<O, C> {
 
 impl<O: Operation + 'static, C: 'static> Drop for Ring<O, C> {
     fn drop(&mut self) {
-        drain::within_bound(&mut self.core, &mut self.table);
+        if !self.closed {
+            drain::until(&mut self.core, &mut self.table, Instant::now() + drain::BOUND);
+        }
     }
 }
