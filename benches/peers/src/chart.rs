@@ -80,7 +80,7 @@ fn rate_bars(results: &Results, cell: usize) -> Vec<Bar<'_>> {
             ours: server.origin == Origin::Ours,
             value: if void { 0.0 } else { rate / 1000.0 },
             range: (!void).then_some((range.0 / 1000.0, range.1 / 1000.0)),
-            note: if void { "void".to_owned() } else { format!("{:.0}", rate / 1000.0) },
+            note: if void { "void".to_owned() } else { format!("{:.1}", rate / 1000.0) },
         }
     };
     results.servers.iter().enumerate().map(bar).collect()

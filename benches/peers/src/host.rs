@@ -154,6 +154,12 @@ fn parse_process_time(stat: &str) -> Option<f64> {
     Some((fields.next()?.ok()? + fields.next()?.ok()?) / ticks())
 }
 
+/// How many descriptors a process has open.
+#[must_use]
+pub fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
 fn ticks() -> f64 {
     // SAFETY: takes a number, no pointers.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
