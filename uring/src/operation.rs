@@ -48,6 +48,17 @@ pub unsafe trait Operation {
         None
     }
 
+    /// What the operation yields if it is not submitted at all: its resources, and an error.
+    ///
+    /// `errno` is positive; see [`errno(3)`](https://man7.org/linux/man-pages/man3/errno.3.html).
+    fn refuse(self, errno: i32) -> Self::Output
+    where
+        Self: Sized,
+    {
+        // SAFETY: the kernel has never seen the operation: the caller owns it.
+        unsafe { self.finish(Cqe::refused(errno)) }
+    }
+
     /// Runs the operation on a worker thread from the start, instead of trying it first.
     ///
     /// For operations that are known to block, such as uncached reads of a slow disk: it keeps the

@@ -6,7 +6,7 @@ use super::{
     Chain, Event, drain,
     engine::{self, Claim, Core},
 };
-use crate::{Cqe, OpId, Operation, Rejected, table::Table};
+use crate::{OpId, Operation, Rejected, table::Table};
 
 /// A ring for the length of one call, whose operations may borrow: see
 /// [`Ring::scope`](crate::Ring::scope).
@@ -172,9 +172,7 @@ pub(crate) fn enter<P: Operation, X, R>(
 pub(crate) fn run<P: Operation>(core: &mut Core, base: u32, op: P) -> P::Output {
     enter::<P, (), _>(core, base, 1, |scope| {
         if let Err(Rejected { op, reason, .. }) = scope.submit(op, ()) {
-            let cqe = Cqe::refused(reason.errno());
-            // SAFETY: the kernel has never seen the operation, and `finish` allows for that.
-            return unsafe { op.finish(cqe) };
+            return op.refuse(reason.errno());
         }
         loop {
             // A wait that fails is tried again: the operation is in flight, and there is no result

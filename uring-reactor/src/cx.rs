@@ -1,0 +1,210 @@
+//! A loop, as a callback on it sees it.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use uring::{AnyOperation, OpId, Operation, Pool, Rejected};
+
+use crate::{
+    Handle, LoopItem, LoopOp, LoopOutput, Source, SourceId, Stats, Task, TimerId,
+    state::{Alarm, State},
+    target::{Arrival, Dest, Target},
+    turn::after,
+};
+
+/// The loop that a callback runs on.
+///
+/// Nothing here blocks or makes a system call: what is submitted goes out with the turn's one
+/// enter.
+pub struct Cx<'l> {
+    pub(crate) state: &'l mut State,
+}
+
+impl Cx<'_> {
+    /// Submits an operation; `callback` runs with its output, exactly once.
+    ///
+    /// If as many operations are in flight as the loop was made for, it waits for room. The result
+    /// names the operation, to [`cancel`](Self::cancel) it.
+    pub fn submit<O, F>(&mut self, op: O, callback: F) -> SourceId
+    where
+        O: Operation<Item: 'static, Output: 'static> + 'static,
+        F: FnOnce(O::Output, &mut Cx<'_>) + 'static,
+    {
+        let call = move |output: LoopOutput, cx: &mut Cx<'_>| {
+            if let LoopOutput::Any(output) = output {
+                if let Ok(output) = output.downcast::<O>() {
+                    callback(output, cx);
+                }
+            }
+        };
+        let id = self.state.targets.insert(Target::Once(Box::new(call)));
+        self.state.submit_or_wait(LoopOp::Any(AnyOperation::new(op)), Dest::of(id, 0));
+        id
+    }
+
+    /// Submits an operation that is cancelled when the time is `deadline`; `callback` then gets
+    /// `ECANCELED`, or the result if that was faster.
+    pub fn submit_before<O, F>(&mut self, deadline: Instant, op: O, callback: F) -> SourceId
+    where
+        O: Operation<Item: 'static, Output: 'static> + 'static,
+        F: FnOnce(O::Output, &mut Cx<'_>) + 'static,
+    {
+        let id = self.submit(op, callback);
+        if self.state.targets.contains(id) {
+            let timer = self.state.timers.insert(deadline, Alarm::Cancel(id));
+            self.state.targets.set_timer(id, timer);
+        }
+        id
+    }
+
+    /// Submits an operation that yields several times; `callback` runs with each item (`Ok`) and,
+    /// as the last, with the output (`Err`).
+    pub fn submit_multi<O, F>(&mut self, op: O, mut callback: F) -> SourceId
+    where
+        O: Operation<Item: 'static, Output: 'static> + 'static,
+        F: FnMut(Result<O::Item, O::Output>, &mut Cx<'_>) + 'static,
+    {
+        let call = move |arrival: Arrival, cx: &mut Cx<'_>| match arrival {
+            Arrival::Item(LoopItem::Any(item)) => {
+                if let Ok(item) = item.downcast::<O>() {
+                    callback(Ok(item), cx);
+                }
+            }
+            Arrival::Done(LoopOutput::Any(output)) => {
+                if let Ok(output) = output.downcast::<O>() {
+                    callback(Err(output), cx);
+                }
+            }
+            Arrival::Item(_) | Arrival::Done(_) => {}
+        };
+        let id = self.state.targets.insert(Target::Many(Box::new(call)));
+        self.state.submit_or_wait(LoopOp::Any(AnyOperation::new(op)), Dest::of(id, 0));
+        id
+    }
+
+    /// Asks to end an operation. Its callback still runs, exactly once, with the real result.
+    /// Nothing happens if it has ended already.
+    pub fn cancel(&mut self, id: SourceId) {
+        self.state.cancel(id);
+    }
+
+    /// Asks to end an operation of a source.
+    pub fn cancel_op(&mut self, id: OpId) {
+        // The queue was full and the kernel takes nothing: the next turn reports why.
+        let _cancelled = self.state.ring.cancel(id);
+    }
+
+    /// Puts an object on the loop that operations can report to.
+    pub fn add_source(&mut self, source: impl Source) -> SourceId {
+        self.state.targets.insert(Target::Source(Box::new(source)))
+    }
+
+    /// Takes a source off the loop and drops it. Completions of its operations are dropped with
+    /// what they carry: cancel what is in flight first.
+    pub fn remove_source(&mut self, id: SourceId) {
+        if let Some(target) = self.state.remove(id) {
+            self.state.discard(target);
+        }
+    }
+
+    /// Submits an operation that reports to a source under `tag`. Allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] gives it back if as many operations are in flight as the loop was made for.
+    pub fn submit_for(
+        &mut self,
+        source: SourceId,
+        tag: u32,
+        op: impl Into<LoopOp>,
+    ) -> Result<OpId, Rejected<LoopOp>> {
+        let result = self.state.submit(op.into(), Dest::of(source, tag));
+        result.map_err(|Rejected { op, reason, .. }| Rejected { op, ctx: (), reason })
+    }
+
+    /// Calls a source in the next turn: [`SourceEvent::Poked`](crate::SourceEvent::Poked).
+    pub fn poke(&mut self, source: SourceId) {
+        self.state.pokes.push_back(source);
+    }
+
+    /// Counts a multishot operation that ended early and was submitted again.
+    pub fn count_rearm(&mut self) {
+        self.state.stats.rearms += 1;
+    }
+
+    /// Calls `call` at a time, or in the next turn if that is past.
+    pub fn at(&mut self, time: Instant, call: impl FnOnce(&mut Cx<'_>) + 'static) -> TimerId {
+        self.state.timers.insert(time, Alarm::Call(Box::new(call)))
+    }
+
+    /// Calls `call` after a time.
+    pub fn after(&mut self, time: Duration, call: impl FnOnce(&mut Cx<'_>) + 'static) -> TimerId {
+        self.at(after(time), call)
+    }
+
+    /// Tells a source when the time has come:
+    /// [`SourceEvent::Timer`](crate::SourceEvent::Timer). Allocates nothing.
+    pub fn timer_for(&mut self, source: SourceId, tag: u32, time: Instant) -> TimerId {
+        self.state.timers.insert(time, Alarm::Source(source, tag))
+    }
+
+    /// Cancels a timer; says whether it had not fired yet.
+    pub fn cancel_timer(&mut self, id: TimerId) -> bool {
+        let alarm = self.state.timers.cancel(id);
+        let found = alarm.is_some();
+        self.state.discard(alarm);
+        found
+    }
+
+    /// Runs a future on the loop. It may wake from any thread.
+    pub fn spawn(&mut self, future: impl Future<Output = ()> + 'static) -> Task {
+        let shared = Arc::clone(&self.state.shared);
+        self.state.tasks.spawn(&shared, Box::pin(future))
+    }
+
+    /// Drops a task's future, if it has not ended.
+    pub fn abort(&mut self, task: Task) {
+        let future = self.state.tasks.abort(task);
+        self.state.discard(future);
+    }
+
+    /// The buffers that the loop receives into.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.state.pool
+    }
+
+    /// How many more operations can be in flight.
+    #[must_use]
+    pub fn room(&self) -> u32 {
+        self.state.ring.capacity() - self.state.ring.in_flight()
+    }
+
+    /// Whether the loop is shutting down: what is submitted now is cancelled at once.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.state.stopping.is_some()
+    }
+
+    /// A way to this loop for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle { commands: self.state.sender.clone(), shared: Arc::clone(&self.state.shared) }
+    }
+
+    /// What the loop has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.state.stats
+    }
+}
+
+impl fmt::Debug for Cx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx").field("stats", &self.state.stats).finish_non_exhaustive()
+    }
+}

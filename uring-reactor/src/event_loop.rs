@@ -1,0 +1,106 @@
+//! A loop on the caller's thread.
+
+use std::{
+    fmt, io,
+    time::{Duration, Instant},
+};
+
+use crate::{Builder, Cx, Handle, Report, state::State};
+
+/// A loop that runs on the thread that made it. [`Reactor`](crate::Reactor) runs several on threads
+/// of their own.
+///
+/// ```
+/// use std::time::Duration;
+/// use uring_reactor::EventLoop;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring_reactor::check() else { return Ok(()) };
+/// let mut event_loop = EventLoop::builder().build()?;
+/// event_loop.with(|cx| {
+///     cx.after(Duration::from_millis(1), |cx| {
+///         cx.handle().shutdown(Duration::ZERO).ok();
+///     });
+/// });
+/// let report = event_loop.run()?;
+/// assert_eq!(report.leaked, 0);
+/// # Ok(()) }
+/// ```
+pub struct EventLoop {
+    pub(crate) state: State,
+}
+
+impl EventLoop {
+    /// Settings for a new loop.
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+
+    /// A way to the loop, for any thread.
+    #[must_use]
+    pub fn handle(&mut self) -> Handle {
+        Cx { state: &mut self.state }.handle()
+    }
+
+    /// Calls `call` with the loop, to submit the first operations.
+    pub fn with<R>(&mut self, call: impl FnOnce(&mut Cx<'_>) -> R) -> R {
+        call(&mut Cx { state: &mut self.state })
+    }
+
+    /// Runs one turn, and sleeps in it until `until` at the latest if there is nothing to do;
+    /// without `until` it does not sleep. For programs that have a loop of their own.
+    ///
+    /// # Errors
+    ///
+    /// Those of `io_uring_enter(2)` that no loop survives.
+    pub fn turn(&mut self, until: Option<Instant>) -> io::Result<()> {
+        self.state.turn(until.is_some(), until)
+    }
+
+    /// Runs until [`Handle::shutdown`], and says how it ended.
+    ///
+    /// # Errors
+    ///
+    /// Those of `io_uring_enter(2)` that no loop survives, such as `EBADR`: a completion was lost.
+    pub fn run(mut self) -> io::Result<Report> {
+        while self.state.stopping.is_none() {
+            self.state.turn(true, None)?;
+        }
+        self.finish()
+    }
+
+    /// Ends the loop within `limit`, as [`Handle::shutdown`] does for one that runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn shutdown(mut self, limit: Duration) -> io::Result<Report> {
+        let handle = self.handle();
+        // the receiver is in `self`, so the command arrives
+        let _sent = handle.shutdown(limit);
+        self.run()
+    }
+
+    /// Reaps what is in flight until the deadline; what is left is leaked, and counted.
+    fn finish(mut self) -> io::Result<Report> {
+        let deadline = self.state.stopping.unwrap_or_else(Instant::now);
+        let mut result = Ok(());
+        while self.state.ring.in_flight() > 0 && Instant::now() < deadline && result.is_ok() {
+            result = self.state.turn(true, Some(deadline));
+        }
+        let State { mut report, stats, ring, pool, mut targets, commands, shared, .. } = self.state;
+        report.leaked = ring.close(Instant::now()).into();
+        report.stats = stats;
+        shared.published.store(&stats);
+        drop((commands, pool));
+        // user data last: what it does when it is dropped must not touch the loop
+        drop(targets.drain());
+        result.map(|()| report)
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop").field("stats", &self.state.stats).finish_non_exhaustive()
+    }
+}

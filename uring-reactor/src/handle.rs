@@ -1,0 +1,163 @@
+//! Reaching a loop from any thread.
+
+use std::{
+    fmt,
+    sync::Arc,
+    thread::{self, ThreadId},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+use uring::{Operation, SetupFlags};
+
+use crate::{
+    Closed, Cx, SourceId, Stats, bell::Bell, command::Command, stats::Published, task::Ready,
+};
+
+/// What a loop shares with its handles.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) bell: Bell,
+    pub(crate) published: Published,
+    pub(crate) ready: Ready,
+    pub(crate) flags: SetupFlags,
+    pub(crate) thread: ThreadId,
+}
+
+/// A way to a loop, for any thread. A clone leads to the same loop.
+///
+/// Sending a command makes a system call only if the loop sleeps. What is sent after the loop has
+/// ended comes back as [`Closed`]; what it did not take any more is dropped.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) commands: Sender<Command>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Submits an operation; `callback` runs on the loop with its output, exactly once.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the loop has ended.
+    pub fn submit<O, F>(&self, op: O, callback: F) -> Result<Request, Closed<()>>
+    where
+        O: Operation<Item: 'static, Output: 'static> + Send + 'static,
+        F: FnOnce(O::Output, &mut Cx<'_>) + Send + 'static,
+    {
+        self.request(move |cx| cx.submit(op, callback))
+    }
+
+    /// Submits an operation that is cancelled when the time is `deadline`; `callback` then gets
+    /// `ECANCELED`, or the result if that was faster.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the loop has ended.
+    pub fn submit_before<O, F>(
+        &self,
+        deadline: Instant,
+        op: O,
+        callback: F,
+    ) -> Result<Request, Closed<()>>
+    where
+        O: Operation<Item: 'static, Output: 'static> + Send + 'static,
+        F: FnOnce(O::Output, &mut Cx<'_>) + Send + 'static,
+    {
+        self.request(move |cx| cx.submit_before(deadline, op, callback))
+    }
+
+    fn request(
+        &self,
+        submit: impl FnOnce(&mut Cx<'_>) -> SourceId + Send + 'static,
+    ) -> Result<Request, Closed<()>> {
+        let id = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&id);
+        self.run(move |cx| *slot.lock() = Some(submit(cx)))?;
+        Ok(Request { handle: self.clone(), id })
+    }
+
+    /// Calls `call` on the loop.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the loop has ended.
+    pub fn run(&self, call: impl FnOnce(&mut Cx<'_>) + Send + 'static) -> Result<(), Closed<()>> {
+        self.send(Command::Run(Box::new(call)))
+    }
+
+    /// Tells a source that somebody wants it to look around:
+    /// [`SourceEvent::Poked`](crate::SourceEvent::Poked). Allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the loop has ended.
+    pub fn poke(&self, source: SourceId) -> Result<(), Closed<()>> {
+        self.send(Command::Poke(source))
+    }
+
+    /// Asks the loop to end within `limit`: it cancels what is in flight and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the loop has ended.
+    pub fn shutdown(&self, limit: Duration) -> Result<(), Closed<()>> {
+        self.send(Command::Shutdown(crate::turn::after(limit)))
+    }
+
+    fn send(&self, command: Command) -> Result<(), Closed<()>> {
+        self.commands.send(command).map_err(|_| Closed(()))?;
+        self.shared.bell.ring();
+        Ok(())
+    }
+
+    /// What the loop had done when it last fell asleep or finished a turn.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.published.load()
+    }
+
+    /// The flags that the kernel granted to the loop's ring.
+    #[must_use]
+    pub fn setup_flags(&self) -> SetupFlags {
+        self.shared.flags
+    }
+
+    /// Whether this is the loop's own thread, where waiting for the loop would wait for ever.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        thread::current().id() == self.shared.thread
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+/// An operation that was submitted from another thread.
+#[derive(Clone, Debug)]
+pub struct Request {
+    handle: Handle,
+    id: Arc<Mutex<Option<SourceId>>>,
+}
+
+impl Request {
+    /// Asks to end the operation. Its callback still runs, exactly once, with the real result.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the loop has ended.
+    pub fn cancel(&self) -> Result<(), Closed<()>> {
+        let id = Arc::clone(&self.id);
+        // commands keep their order: by the time that this runs, the submission has run
+        self.handle.run(move |cx| {
+            let id = *id.lock();
+            if let Some(id) = id {
+                cx.cancel(id);
+            }
+        })
+    }
+}

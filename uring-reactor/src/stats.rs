@@ -1,0 +1,118 @@
+//! What a loop has done, and how it ended.
+
+use std::{
+    fmt,
+    ops::AddAssign,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a loop has done since it was made.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl AddAssign for Stats {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+
+        /// The counters as other threads read them. The loop's thread alone writes, so it stores
+        /// and never needs a read-modify-write.
+        #[derive(Debug, Default)]
+        pub(crate) struct Published {
+            $($name: AtomicU64,)*
+        }
+
+        impl Published {
+            pub(crate) fn store(&self, stats: &Stats) {
+                // Relaxed: each counter is true by itself; nothing is ordered by them
+                $(self.$name.store(stats.$name, Ordering::Relaxed);)*
+            }
+
+            pub(crate) fn load(&self) -> Stats {
+                Stats { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        impl fmt::Display for Stats {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut separator = "";
+                $(
+                    write!(f, "{separator}{} {}", stringify!($name), self.$name)?;
+                    separator = ", ";
+                )*
+                let _ = separator;
+                Ok(())
+            }
+        }
+    };
+}
+
+counters! {
+    /// Turns of the loop.
+    turns,
+    /// Calls of `io_uring_enter(2)`: at most one a turn.
+    enters,
+    /// Operations submitted.
+    submissions,
+    /// Completions dispatched.
+    completions,
+    /// Completions that belonged to nothing any more, and were dropped with what they carried.
+    stale,
+    /// Turns that found the completion queue overflowed.
+    overflows,
+    /// Multishot operations that ended early and were submitted again.
+    rearms,
+    /// Commands from other threads.
+    commands,
+    /// Times that another thread had to wake the loop.
+    wakeups,
+    /// Timers that fired.
+    timers,
+    /// Times that a task was polled.
+    polls,
+    /// Callbacks, sources and tasks that panicked.
+    panics,
+}
+
+/// How a loop, or all loops of a reactor, ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Operations that completed with a result of their own after the shutdown began.
+    pub completed: u64,
+    /// Operations that ended because they were cancelled.
+    pub cancelled: u64,
+    /// Operations that the kernel did not give back in time: their memory is leaked.
+    pub leaked: u64,
+    /// Loops that did not end in time, or that ended with an error of the kernel.
+    pub failed_loops: u64,
+    /// All that was done.
+    pub stats: Stats,
+}
+
+impl AddAssign for Report {
+    fn add_assign(&mut self, other: Self) {
+        self.completed += other.completed;
+        self.cancelled += other.cancelled;
+        self.leaked += other.leaked;
+        self.failed_loops += other.failed_loops;
+        self.stats += other.stats;
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { completed, cancelled, leaked, failed_loops, stats } = self;
+        write!(f, "{completed} completed, {cancelled} cancelled, {leaked} leaked")?;
+        if *failed_loops > 0 {
+            write!(f, ", {failed_loops} loops failed")?;
+        }
+        write!(f, "; {stats}")
+    }
+}

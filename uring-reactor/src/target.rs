@@ -1,0 +1,164 @@
+//! What completions go to: closures and sources, in a slab.
+//!
+//! Nothing that the kernel can see is here. The ring carries the key as the context of an
+//! operation.
+
+use slab::Slab;
+use uring::OpId;
+
+use crate::{Cx, LoopItem, LoopOutput, Source, SourceId, TimerId};
+
+/// Where the completions of an operation go: the context that the ring keeps for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dest {
+    pub(crate) key: u32,
+    pub(crate) generation: u32,
+    pub(crate) tag: u32,
+}
+
+/// One completion on its way.
+pub(crate) enum Arrival {
+    Item(LoopItem),
+    Done(LoopOutput),
+}
+
+pub(crate) type Once = Box<dyn FnOnce(LoopOutput, &mut Cx<'_>)>;
+pub(crate) type Many = Box<dyn FnMut(Arrival, &mut Cx<'_>)>;
+
+pub(crate) enum Target {
+    Once(Once),
+    Many(Many),
+    Source(Box<dyn Source>),
+    /// Taken out for the length of its own call.
+    Busy,
+}
+
+struct Entry {
+    generation: u32,
+    target: Target,
+    /// The operation of a closure, to cancel it by its target.
+    op: Option<OpId>,
+    /// The timer that cancels it.
+    timer: Option<TimerId>,
+}
+
+/// The slab, with a generation for each place: a key alone would be mistaken for its successor.
+#[derive(Default)]
+pub(crate) struct Targets {
+    entries: Slab<Entry>,
+    generation: u32,
+}
+
+impl Targets {
+    pub(crate) fn insert(&mut self, target: Target) -> SourceId {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let key = self.entries.insert(Entry { generation, target, op: None, timer: None });
+        SourceId { key: u32::try_from(key).expect("fewer than 2^32 targets"), generation }
+    }
+
+    fn entry(&mut self, id: SourceId) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(id.key as usize)?;
+        (entry.generation == id.generation).then_some(entry)
+    }
+
+    pub(crate) fn contains(&mut self, id: SourceId) -> bool {
+        self.entry(id).is_some()
+    }
+
+    pub(crate) fn op(&mut self, id: SourceId) -> Option<OpId> {
+        self.entry(id)?.op
+    }
+
+    pub(crate) fn set_op(&mut self, id: SourceId, op: OpId) {
+        if let Some(entry) = self.entry(id) {
+            entry.op = Some(op);
+        }
+    }
+
+    pub(crate) fn timer(&mut self, id: SourceId) -> Option<TimerId> {
+        self.entry(id)?.timer
+    }
+
+    pub(crate) fn set_timer(&mut self, id: SourceId, timer: TimerId) {
+        if let Some(entry) = self.entry(id) {
+            entry.timer = Some(timer);
+        }
+    }
+
+    /// Takes a target out for a call; its place stays reserved.
+    pub(crate) fn borrow(&mut self, id: SourceId) -> Option<Target> {
+        let entry = self.entry(id)?;
+        Some(std::mem::replace(&mut entry.target, Target::Busy))
+    }
+
+    /// Puts a target back after its call, unless it was removed during it: then it comes back, to
+    /// be dropped where the caller can guard against its drop.
+    pub(crate) fn restore(&mut self, id: SourceId, target: Target) -> Option<Target> {
+        match self.entry(id) {
+            Some(entry) => {
+                entry.target = target;
+                None
+            }
+            None => Some(target),
+        }
+    }
+
+    /// Removes a target; it comes back to be dropped, except during its own call.
+    pub(crate) fn remove(&mut self, id: SourceId) -> Option<Target> {
+        self.entry(id)?;
+        Some(self.entries.remove(id.key as usize).target)
+    }
+
+    /// The sources that are here now.
+    pub(crate) fn sources(&self) -> Vec<SourceId> {
+        let sources = self.entries.iter().filter(|(_, e)| matches!(e.target, Target::Source(_)));
+        let id = |(key, entry): (usize, &Entry)| SourceId {
+            key: u32::try_from(key).unwrap_or(u32::MAX),
+            generation: entry.generation,
+        };
+        sources.map(id).collect()
+    }
+
+    /// Takes everything out.
+    pub(crate) fn drain(&mut self) -> Vec<Target> {
+        self.entries.drain().map(|entry| entry.target).collect()
+    }
+}
+
+impl Dest {
+    pub(crate) const fn of(id: SourceId, tag: u32) -> Self {
+        Self { key: id.key, generation: id.generation, tag }
+    }
+
+    pub(crate) const fn id(self) -> SourceId {
+        SourceId { key: self.key, generation: self.generation }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_used_again_does_not_reach_its_successor() {
+        let mut targets = Targets::default();
+        let first = targets.insert(Target::Busy);
+        targets.remove(first);
+        let second = targets.insert(Target::Busy);
+        assert_eq!(first.key, second.key, "the place is used again");
+        assert!(targets.borrow(first).is_none());
+        assert!(targets.remove(first).is_none());
+        assert!(targets.borrow(second).is_some());
+    }
+
+    #[test]
+    fn a_target_removed_during_its_call_is_not_put_back() {
+        let mut targets = Targets::default();
+        let id = targets.insert(Target::Once(Box::new(|_, _| {})));
+        let target = targets.borrow(id).unwrap();
+        targets.remove(id);
+        assert!(targets.restore(id, target).is_some());
+        assert!(!targets.contains(id));
+    }
+}

@@ -1,0 +1,148 @@
+//! A small executor for futures that stay on the loop.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Wake, Waker},
+    thread,
+};
+
+use parking_lot::Mutex;
+use slab::Slab;
+
+use crate::handle::Shared;
+
+/// A future that stays on the loop.
+pub(crate) type Local = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Names a task of a loop, to [`abort`](crate::Cx::abort) it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Task {
+    key: usize,
+    serial: u64,
+}
+
+/// The tasks that were woken, in that order. Any thread may push.
+#[derive(Debug, Default)]
+pub(crate) struct Ready(Mutex<Vec<Task>>);
+
+impl Ready {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+}
+
+struct Woken {
+    task: Task,
+    /// Set from the wake to the poll, so that a task is queued once.
+    queued: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // AcqRel: what happened before the wake is seen by the poll, which clears the flag first
+        if self.queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.shared.ready.0.lock().push(self.task);
+        if thread::current().id() != self.shared.thread {
+            self.shared.bell.ring();
+        }
+    }
+}
+
+struct Entry {
+    serial: u64,
+    future: Option<Local>,
+    woken: Arc<Woken>,
+}
+
+/// The futures of one loop.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    entries: Slab<Entry>,
+    serial: u64,
+    /// Taken from `Ready` in one go, so that a task that wakes itself goes to the back of the
+    /// queue.
+    batch: Vec<Task>,
+}
+
+impl Tasks {
+    /// Takes a future, to be polled in the next turn.
+    pub(crate) fn spawn(&mut self, shared: &Arc<Shared>, future: Local) -> Task {
+        self.serial += 1;
+        let entry = self.entries.vacant_entry();
+        let task = Task { key: entry.key(), serial: self.serial };
+        let queued = AtomicBool::new(true);
+        let woken = Arc::new(Woken { task, queued, shared: Arc::clone(shared) });
+        entry.insert(Entry { serial: task.serial, future: Some(future), woken });
+        shared.ready.0.lock().push(task);
+        task
+    }
+
+    /// Takes a task out; its future comes back to be dropped.
+    pub(crate) fn abort(&mut self, task: Task) -> Option<Local> {
+        self.entries.get(task.key).filter(|entry| entry.serial == task.serial)?;
+        self.entries.remove(task.key).future
+    }
+
+    /// The tasks to poll in this turn, at most `budget`; the others stay queued.
+    pub(crate) fn take_ready(&mut self, shared: &Shared, budget: usize) -> Vec<Task> {
+        let mut batch = std::mem::take(&mut self.batch);
+        let mut ready = shared.ready.0.lock();
+        let count = ready.len().min(budget);
+        batch.extend(ready.drain(..count));
+        batch
+    }
+
+    /// Gives the vector of `take_ready` back, for its memory.
+    pub(crate) fn put_back(&mut self, mut batch: Vec<Task>) {
+        batch.clear();
+        self.batch = batch;
+    }
+
+    /// Takes a task's future out, to be polled.
+    pub(crate) fn borrow(&mut self, task: Task) -> Option<(Local, Waker)> {
+        let entry = self.entries.get_mut(task.key).filter(|e| e.serial == task.serial)?;
+        // Release: a wake from here on queues the task again
+        entry.woken.queued.store(false, Ordering::Release);
+        Some((entry.future.take()?, Waker::from(Arc::clone(&entry.woken))))
+    }
+
+    /// Puts a future back that is not ready, unless it was aborted meanwhile.
+    pub(crate) fn restore(&mut self, task: Task, future: Local) -> Option<Local> {
+        match self.entries.get_mut(task.key).filter(|e| e.serial == task.serial) {
+            Some(entry) => {
+                entry.future = Some(future);
+                None
+            }
+            None => Some(future),
+        }
+    }
+
+    /// Takes everything out.
+    pub(crate) fn drain(&mut self) -> Vec<Local> {
+        self.entries.drain().filter_map(|entry| entry.future).collect()
+    }
+}
+
+/// Polls once.
+pub(crate) fn poll(future: &mut Local, waker: &Waker) -> bool {
+    future.as_mut().poll(&mut Context::from_waker(waker)).is_ready()
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tasks", self.entries.len())
+    }
+}

@@ -1,0 +1,254 @@
+//! One turn of a loop: see the crate's documentation for its steps.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use uring::{Event, Operation, SqFlags};
+
+use crate::{
+    LoopOutput, SourceEvent, SourceId,
+    command::Command,
+    state::{Alarm, BELL, State},
+    target::{Arrival, Dest, Target},
+    task,
+};
+
+/// How much of each kind a turn does before it goes on: one chatty source must not starve the
+/// others.
+const BUDGET: usize = 256;
+
+/// The time `limit` from now; the farthest that there is if that is too far.
+pub(crate) fn after(limit: Duration) -> Instant {
+    let now = Instant::now();
+    let farthest = Duration::from_secs(100 * 365 * 24 * 3600);
+    now.checked_add(limit.min(farthest)).unwrap_or(now)
+}
+
+impl State {
+    /// Runs one turn. It sleeps, until `until` at the latest, if there is nothing to do.
+    pub(crate) fn turn(&mut self, may_sleep: bool, until: Option<Instant>) -> io::Result<()> {
+        self.stats.turns += 1;
+        self.run_commands();
+        self.run_tasks();
+        self.run_timers();
+        self.run_pokes();
+        self.retry_waiting();
+        self.pool.reclaim();
+        self.enter(may_sleep, until)?;
+        self.run_completions();
+        Ok(())
+    }
+
+    fn run_commands(&mut self) {
+        for _ in 0..BUDGET {
+            let Ok(command) = self.commands.try_recv() else { break };
+            self.stats.commands += 1;
+            match command {
+                Command::Run(call) => {
+                    self.guard(call);
+                }
+                Command::Poke(source) => self.call_source(source, SourceEvent::Poked),
+                Command::Shutdown(deadline) => self.begin_shutdown(deadline),
+            }
+        }
+    }
+
+    fn run_tasks(&mut self) {
+        let batch = self.tasks.take_ready(&self.shared, BUDGET);
+        for &task in &batch {
+            let Some((mut future, waker)) = self.tasks.borrow(task) else { continue };
+            self.stats.polls += 1;
+            // a task that panicked has ended
+            let done = self.guard(|_| task::poll(&mut future, &waker)).unwrap_or(true);
+            let gone = if done {
+                self.tasks.abort(task);
+                Some(future)
+            } else {
+                self.tasks.restore(task, future)
+            };
+            self.discard(gone);
+        }
+        self.tasks.put_back(batch);
+    }
+
+    fn run_timers(&mut self) {
+        if self.timers.next().is_none() {
+            return; // and no clock is read
+        }
+        let now = Instant::now();
+        for _ in 0..BUDGET {
+            let Some(alarm) = self.timers.pop_due(now) else { break };
+            self.stats.timers += 1;
+            match alarm {
+                Alarm::Call(call) => {
+                    self.guard(call);
+                }
+                Alarm::Source(source, tag) => {
+                    self.call_source(source, SourceEvent::Timer { tag });
+                }
+                Alarm::Cancel(id) => self.cancel(id),
+            }
+        }
+    }
+
+    fn run_pokes(&mut self) {
+        // those that are poked meanwhile have their turn in the next one
+        for _ in 0..self.pokes.len().min(BUDGET) {
+            if let Some(source) = self.pokes.pop_front() {
+                self.call_source(source, SourceEvent::Poked);
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.commands.is_empty() && self.shared.ready.is_empty()
+    }
+
+    /// The one system call of a turn, if there is something to submit, to fetch or to wait for.
+    fn enter(&mut self, may_sleep: bool, until: Option<Instant>) -> io::Result<()> {
+        if self.ring.sq_flags().contains(SqFlags::CQ_OVERFLOW) {
+            self.stats.overflows += 1;
+        }
+        let nearest = self.timers.next();
+        let mut sleep = may_sleep && self.pokes.is_empty() && self.is_idle();
+        if sleep {
+            self.shared.published.store(&self.stats);
+            self.shared.bell.doze.lie_down();
+            sleep = self.is_idle();
+        }
+        let until = [nearest, until].into_iter().flatten().min();
+        let result = self.ring.wait(sleep.into(), until);
+        self.shared.bell.doze.get_up();
+        self.stats.enters = self.ring.stats().enters;
+        self.stats.stale += self.ring.stats().stale - self.stale_seen;
+        self.stale_seen = self.ring.stats().stale;
+        result.map(drop)
+    }
+
+    fn run_completions(&mut self) {
+        for _ in 0..BUDGET {
+            let Some(event) = self.ring.next() else { break };
+            self.stats.completions += 1;
+            match event {
+                Event::Item { ctx, item, .. } => {
+                    let dest = *ctx;
+                    self.dispatch(dest, Arrival::Item(item));
+                }
+                Event::Done { ctx: dest, output, cqe, .. } => {
+                    if self.stopping.is_some() {
+                        self.count_end(cqe.raw_result());
+                    }
+                    self.finish(dest, output);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn count_end(&mut self, result: i32) {
+        // the bell is ours and nobody's operation
+        if result == -libc::ECANCELED {
+            self.report.cancelled += 1;
+        } else {
+            self.report.completed += 1;
+        }
+    }
+
+    /// Brings the end of an operation to where it belongs.
+    pub(crate) fn finish(&mut self, dest: Dest, output: LoopOutput) {
+        if dest.key == BELL.key && dest.generation == BELL.generation {
+            self.stats.wakeups += 1;
+            if self.stopping.is_none() {
+                self.arm_bell();
+            }
+            return;
+        }
+        self.dispatch(dest, Arrival::Done(output));
+    }
+
+    fn dispatch(&mut self, dest: Dest, arrival: Arrival) {
+        let id = dest.id();
+        match (self.targets.borrow(id), arrival) {
+            (Some(Target::Source(source)), arrival) => {
+                let tag = dest.tag;
+                let event = match arrival {
+                    Arrival::Item(item) => SourceEvent::Item { tag, item },
+                    Arrival::Done(output) => SourceEvent::Done { tag, output },
+                };
+                self.run_source(id, source, event);
+            }
+            (Some(Target::Once(call)), Arrival::Done(output)) => {
+                self.remove(id);
+                self.guard(|cx| call(output, cx));
+            }
+            (Some(Target::Many(mut call)), arrival) => {
+                let last = matches!(arrival, Arrival::Done(_));
+                let panicked = self.guard(|cx| call(arrival, cx)).is_none();
+                if panicked && !last {
+                    self.cancel(id);
+                }
+                if panicked || last {
+                    self.remove(id);
+                    self.discard(call);
+                } else if let Some(removed) = self.targets.restore(id, Target::Many(call)) {
+                    self.discard(removed);
+                }
+            }
+            // items of an operation that was asked for its output only
+            (Some(target @ Target::Once(_)), Arrival::Item(item)) => {
+                self.targets.restore(id, target);
+                self.discard(item);
+            }
+            (Some(Target::Busy) | None, arrival) => {
+                self.stats.stale += 1;
+                match arrival {
+                    Arrival::Item(item) => self.discard(item),
+                    Arrival::Done(output) => self.discard(output),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn call_source(&mut self, id: SourceId, event: SourceEvent) {
+        match self.targets.borrow(id) {
+            Some(Target::Source(source)) => self.run_source(id, source, event),
+            Some(target) => {
+                self.targets.restore(id, target);
+            }
+            None => {}
+        }
+    }
+
+    fn run_source(&mut self, id: SourceId, mut source: Box<dyn crate::Source>, event: SourceEvent) {
+        let panicked = self.guard(|cx| source.on_event(event, cx)).is_none();
+        if panicked {
+            // its invariants may be broken: it does not get another event
+            self.remove(id);
+            self.discard(source);
+        } else if let Some(removed) = self.targets.restore(id, Target::Source(source)) {
+            self.discard(removed);
+        }
+    }
+
+    fn begin_shutdown(&mut self, deadline: Instant) {
+        if let Some(earlier) = self.stopping {
+            self.stopping = Some(earlier.min(deadline));
+            return;
+        }
+        self.stopping = Some(deadline);
+        for future in self.tasks.drain() {
+            self.discard(future);
+        }
+        for source in self.targets.sources() {
+            self.call_source(source, SourceEvent::Shutdown);
+        }
+        for (op, dest) in std::mem::take(&mut self.waiting) {
+            let output = op.refuse(libc::ECANCELED);
+            self.finish(dest, output);
+        }
+        // if this fails, the deadline ends it
+        let _cancelled = self.ring.cancel_all();
+    }
+}
