@@ -4,10 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Wake, Waker},
     thread,
 };
@@ -15,7 +12,10 @@ use std::{
 use parking_lot::Mutex;
 use slab::Slab;
 
-use crate::handle::Shared;
+use crate::{
+    handle::Shared,
+    sync::{AtomicBool, Ordering},
+};
 
 /// A future that stays on the loop.
 pub(crate) type Local = Pin<Box<dyn Future<Output = ()>>>;
@@ -37,10 +37,31 @@ impl Ready {
     }
 }
 
+/// Set from the wake to the poll, so that a task is queued once.
+pub(crate) struct Queued(AtomicBool);
+
+impl Queued {
+    pub(crate) fn new() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    /// The task is woken; says whether it has to be queued.
+    pub(crate) fn must_queue(&self) -> bool {
+        // Release pairs with the acquire in `clear`: a poll after it sees what came before.
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+
+    /// The task is about to be polled: a wake from here on queues it again.
+    pub(crate) fn clear(&self) {
+        // A swap, not a store: a wake that found the flag set leaves its news to this poll, which
+        // must see them. Acquire pairs with the release in `must_queue`.
+        self.0.swap(false, Ordering::AcqRel);
+    }
+}
+
 struct Woken {
     task: Task,
-    /// Set from the wake to the poll, so that a task is queued once.
-    queued: AtomicBool,
+    queued: Queued,
     shared: Arc<Shared>,
 }
 
@@ -50,8 +71,7 @@ impl Wake for Woken {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // AcqRel: what happened before the wake is seen by the poll, which clears the flag first
-        if self.queued.swap(true, Ordering::AcqRel) {
+        if !self.queued.must_queue() {
             return;
         }
         self.shared.ready.0.lock().push(self.task);
@@ -83,7 +103,7 @@ impl Tasks {
         self.serial += 1;
         let entry = self.entries.vacant_entry();
         let task = Task { key: entry.key(), serial: self.serial };
-        let queued = AtomicBool::new(true);
+        let queued = Queued::new();
         let woken = Arc::new(Woken { task, queued, shared: Arc::clone(shared) });
         entry.insert(Entry { serial: task.serial, future: Some(future), woken });
         shared.ready.0.lock().push(task);
@@ -114,8 +134,7 @@ impl Tasks {
     /// Takes a task's future out, to be polled.
     pub(crate) fn borrow(&mut self, task: Task) -> Option<(Local, Waker)> {
         let entry = self.entries.get_mut(task.key).filter(|e| e.serial == task.serial)?;
-        // Release: a wake from here on queues the task again
-        entry.woken.queued.store(false, Ordering::Release);
+        entry.woken.queued.clear();
         Some((entry.future.take()?, Waker::from(Arc::clone(&entry.woken))))
     }
 
