@@ -4,11 +4,11 @@ use std::{
     fmt, io,
     os::fd::{AsFd, OwnedFd},
     sync::atomic::{AtomicUsize, Ordering},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::{
     BuildError, Builder, EventLoop, Handle, Report, Stats, builder::Settings, turn::after,
@@ -23,11 +23,13 @@ const GRACE: Duration = Duration::from_secs(1);
 struct Running {
     handle: Handle,
     report: Receiver<io::Result<Report>>,
+    thread: JoinHandle<()>,
 }
 
 /// Event loops, each with a ring of its own, on threads of their own.
 ///
 /// Dropping it shuts it down, within five seconds; [`shutdown`](Self::shutdown) says how that went.
+/// On a thread of one of its loops, which cannot wait for itself, both only ask that loop to end.
 pub struct Reactor {
     loops: Vec<Running>,
     next: AtomicUsize,
@@ -90,12 +92,21 @@ impl Reactor {
         }
         let deadline: Instant = after(limit.saturating_add(GRACE));
         let mut all = Report::default();
-        for running in self.loops.drain(..) {
-            match running.report.recv_deadline(deadline) {
+        for Running { handle, report, thread } in self.loops.drain(..) {
+            let report = if handle.is_current() {
+                Err(RecvTimeoutError::Timeout)
+            } else {
+                report.recv_deadline(deadline)
+            };
+            if !matches!(report, Err(RecvTimeoutError::Timeout)) {
+                // it has nothing left to do, and how it panicked was printed
+                let _ended = thread.join();
+            }
+            match report {
                 Ok(Ok(report)) => all += report,
                 Ok(Err(_)) | Err(_) => {
                     all.failed_loops += 1;
-                    all.stats += running.handle.stats();
+                    all.stats += handle.stats();
                 }
             }
         }
@@ -135,10 +146,15 @@ fn start_loop(
             }
         }
     };
-    thread::Builder::new().name(name).spawn(run).map_err(BuildError::System)?;
+    let thread = thread::Builder::new().name(name).spawn(run).map_err(BuildError::System)?;
     let gone = || BuildError::System(io::Error::other("the thread of a loop ended at once"));
-    let (handle, fd) = is_ready.recv().map_err(|_| gone())??;
-    Ok((Running { handle, report }, fd))
+    match is_ready.recv().unwrap_or_else(|_| Err(gone())) {
+        Ok((handle, fd)) => Ok((Running { handle, report, thread }, fd)),
+        Err(error) => {
+            let _ended = thread.join();
+            Err(error)
+        }
+    }
 }
 
 impl Drop for Reactor {
