@@ -111,10 +111,13 @@ impl<T> Builder<T> {
 
 impl Settings {
     pub(crate) fn build_state(&self, workers: Option<BorrowedFd<'_>>) -> Result<State, BuildError> {
+        if self.operations == 0 {
+            return Err(BuildError::BadSettings("a loop has room for at least one operation"));
+        }
         let mut settings = Ring::<LoopOp, Dest>::builder()
             .entries(self.entries)
             .completions(self.completions)
-            .operations(self.operations);
+            .operations(self.operations.saturating_add(1)); // and the bell
         if let Some(fd) = workers {
             settings = settings.share_workers_of(fd);
         }
@@ -138,6 +141,8 @@ impl Settings {
             tasks: Tasks::default(),
             pokes: VecDeque::new(),
             waiting: VecDeque::new(),
+            refused: VecDeque::new(),
+            bell_armed: false,
             commands,
             sender,
             shared: Arc::new(shared),

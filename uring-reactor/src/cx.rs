@@ -103,10 +103,17 @@ impl Cx<'_> {
         self.state.targets.insert(Target::Source(Box::new(source)))
     }
 
-    /// Takes a source off the loop and drops it. Completions of its operations are dropped with
-    /// what they carry: cancel what is in flight first.
+    /// Puts an object on the loop that knows its own id from the start.
+    pub fn add_source_with<S: Source>(&mut self, make: impl FnOnce(SourceId) -> S) -> SourceId {
+        let source = make(self.state.targets.upcoming());
+        self.add_source(source)
+    }
+
+    /// Takes a source off the loop and drops it; in its own call, after that. Completions of its
+    /// operations are dropped with what they carry: cancel what is in flight first.
     pub fn remove_source(&mut self, id: SourceId) {
-        if let Some(target) = self.state.remove(id) {
+        if self.state.targets.is_source(id) {
+            let target = self.state.remove(id);
             self.state.discard(target);
         }
     }
@@ -181,7 +188,7 @@ impl Cx<'_> {
     /// How many more operations can be in flight.
     #[must_use]
     pub fn room(&self) -> u32 {
-        self.state.ring.capacity() - self.state.ring.in_flight()
+        self.state.room()
     }
 
     /// Whether the loop is shutting down: what is submitted now is cancelled at once.

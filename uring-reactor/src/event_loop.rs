@@ -63,10 +63,11 @@ impl EventLoop {
     ///
     /// Those of `io_uring_enter(2)` that no loop survives, such as `EBADR`: a completion was lost.
     pub fn run(mut self) -> io::Result<Report> {
-        while self.state.stopping.is_none() {
-            self.state.turn(true, None)?;
+        let mut result = Ok(());
+        while result.is_ok() && self.state.stopping.is_none() {
+            result = self.state.turn(true, None);
         }
-        self.finish()
+        self.finish(result)
     }
 
     /// Ends the loop within `limit`, as [`Handle::shutdown`] does for one that runs.
@@ -79,23 +80,6 @@ impl EventLoop {
         // the receiver is in `self`, so the command arrives
         let _sent = handle.shutdown(limit);
         self.run()
-    }
-
-    /// Reaps what is in flight until the deadline; what is left is leaked, and counted.
-    fn finish(mut self) -> io::Result<Report> {
-        let deadline = self.state.stopping.unwrap_or_else(Instant::now);
-        let mut result = Ok(());
-        while self.state.ring.in_flight() > 0 && Instant::now() < deadline && result.is_ok() {
-            result = self.state.turn(true, Some(deadline));
-        }
-        let State { mut report, stats, ring, pool, mut targets, commands, shared, .. } = self.state;
-        report.leaked = ring.close(Instant::now()).into();
-        report.stats = stats;
-        shared.published.store(&stats);
-        drop((commands, pool));
-        // user data last: what it does when it is dropped must not touch the loop
-        drop(targets.drain());
-        result.map(|()| report)
     }
 }
 

@@ -53,6 +53,7 @@ mod fd;
 mod handle;
 mod op;
 mod reactor;
+mod shutdown;
 mod source;
 mod state;
 mod stats;

@@ -1,7 +1,9 @@
 //! All that a loop is made of, and the ways to change it.
 
 use std::{
+    any::Any,
     collections::VecDeque,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Instant,
@@ -11,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender};
 use uring::{OpId, Operation, Pool, Reason, Rejected, Ring, op};
 
 use crate::{
-    Cx, LoopOp, Report, SourceId, Stats,
+    Cx, LoopOp, LoopOutput, Report, SourceId, Stats,
     command::Command,
     handle::Shared,
     target::{Dest, Target, Targets},
@@ -35,8 +37,14 @@ pub(crate) struct State {
     pub(crate) tasks: Tasks,
     /// Sources that asked to be called in the next turn.
     pub(crate) pokes: VecDeque<SourceId>,
-    /// Operations that found the ring full.
+    /// Operations that found the ring full, oldest first.
     pub(crate) waiting: VecDeque<(LoopOp, Dest)>,
+    /// Operations that ended without the kernel, for the next turn: no callback runs inside
+    /// another's call.
+    pub(crate) refused: VecDeque<(LoopOutput, Dest)>,
+    /// Whether the read on the bell is in flight. While it is not, its place in the ring stays
+    /// free, and the loop does not sleep.
+    pub(crate) bell_armed: bool,
     pub(crate) commands: Receiver<Command>,
     pub(crate) sender: Sender<Command>,
     pub(crate) shared: Arc<Shared>,
@@ -55,7 +63,14 @@ impl State {
     /// Puts the read on the bell that other threads end by ringing it.
     pub(crate) fn arm_bell(&mut self) {
         let read = op::Read::new(self.shared.bell.eventfd(), [0; 8], uring::Current);
-        self.submit_or_wait(LoopOp::Bell(read), BELL);
+        // if the kernel takes nothing now, the next turn tries again
+        self.bell_armed = self.ring.submit(LoopOp::Bell(read), BELL).is_ok();
+    }
+
+    /// How many more operations can be in flight: the bell has a place of its own.
+    pub(crate) fn room(&self) -> u32 {
+        let bell = u32::from(!self.bell_armed);
+        self.ring.capacity().saturating_sub(self.ring.in_flight() + bell)
     }
 
     /// Submits; while the loop shuts down, what is submitted is cancelled at once.
@@ -64,6 +79,10 @@ impl State {
         op: LoopOp,
         dest: Dest,
     ) -> Result<OpId, Rejected<LoopOp, Dest>> {
+        if self.room() == 0 {
+            let reason = Reason::Full { capacity: self.ring.capacity() - 1 };
+            return Err(Rejected { op, ctx: dest, reason });
+        }
         let id = self.ring.submit(op, dest)?;
         self.stats.submissions += 1;
         if self.stopping.is_some() {
@@ -73,29 +92,37 @@ impl State {
         Ok(id)
     }
 
-    /// Submits, now or as soon as there is room. An operation that can never go is refused to its
-    /// target.
+    /// Submits, now or as soon as there is room, after those that wait already.
     pub(crate) fn submit_or_wait(&mut self, op: LoopOp, dest: Dest) {
+        let left =
+            if self.waiting.is_empty() { self.try_submit(op, dest) } else { Some((op, dest)) };
+        self.waiting.extend(left);
+    }
+
+    /// Submits; what there is no room for comes back. An operation that can never go is refused.
+    fn try_submit(&mut self, op: LoopOp, dest: Dest) -> Option<(LoopOp, Dest)> {
         match self.submit(op, dest) {
             Ok(id) => self.targets.set_op(dest.id(), id),
             Err(Rejected { op, ctx, reason: Reason::Full { .. } | Reason::Kernel(_) }) => {
-                self.waiting.push_back((op, ctx));
+                return Some((op, ctx));
             }
-            Err(Rejected { op, ctx, .. }) => {
-                let output = op.refuse(libc::EINVAL);
-                self.finish(ctx, output);
-            }
+            Err(Rejected { op, ctx, .. }) => self.refuse(op, ctx, libc::EINVAL),
         }
+        None
+    }
+
+    /// Ends an operation that the kernel has not seen; its target hears of it in the next turn.
+    pub(crate) fn refuse(&mut self, op: LoopOp, dest: Dest, errno: i32) {
+        self.refused.push_back((op.refuse(errno), dest));
     }
 
     /// Submits what found the ring full, as far as there is room now.
     pub(crate) fn retry_waiting(&mut self) {
-        for _ in 0..self.waiting.len() {
-            if self.ring.in_flight() == self.ring.capacity() {
+        while self.room() > 0 {
+            let Some((op, dest)) = self.waiting.pop_front() else { break };
+            if let Some(left) = self.try_submit(op, dest) {
+                self.waiting.push_front(left);
                 break;
-            }
-            if let Some((op, dest)) = self.waiting.pop_front() {
-                self.submit_or_wait(op, dest);
             }
         }
     }
@@ -111,18 +138,15 @@ impl State {
         if let Some((op, dest)) =
             self.waiting.iter().position(here).and_then(|at| self.waiting.remove(at))
         {
-            let output = op.refuse(libc::ECANCELED);
-            self.finish(dest, output);
+            self.refuse(op, dest, libc::ECANCELED);
         }
     }
 
     /// Calls user code. A panic ends there, and is counted; the default hook has printed it.
     pub(crate) fn guard<R>(&mut self, call: impl FnOnce(&mut Cx<'_>) -> R) -> Option<R> {
-        let result = catch_unwind(AssertUnwindSafe(|| call(&mut Cx { state: &mut *self })));
-        if result.is_err() {
-            self.stats.panics += 1;
-        }
-        result.ok()
+        let result = catch(|| call(&mut Cx { state: &mut *self }));
+        self.stats.panics += u64::from(result.is_none());
+        result
     }
 
     /// Drops user data, whose own drop may panic.
@@ -136,5 +160,18 @@ impl State {
             self.timers.cancel(timer);
         }
         self.targets.remove(id)
+    }
+}
+
+/// Calls user code; `None` if it panicked.
+pub(crate) fn catch<R>(call: impl FnOnce() -> R) -> Option<R> {
+    let result = catch_unwind(AssertUnwindSafe(call));
+    result.map_err(drop_payload).ok()
+}
+
+/// What a panic carried may panic in its turn when it is dropped; then it is leaked.
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(again);
     }
 }

@@ -56,11 +56,12 @@ macro_rules! counters {
 counters! {
     /// Turns of the loop.
     turns,
-    /// Calls of `io_uring_enter(2)`: at most one a turn.
+    /// Calls of `io_uring_enter(2)`: at most one a turn, unless one has more to submit than the loop
+    /// was made for at once, or a signal arrives.
     enters,
     /// Operations submitted.
     submissions,
-    /// Completions dispatched.
+    /// Completions dispatched: items, and ends.
     completions,
     /// Completions that belonged to nothing any more, and were dropped with what they carried.
     stale,

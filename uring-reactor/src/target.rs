@@ -9,7 +9,7 @@ use uring::OpId;
 use crate::{Cx, LoopItem, LoopOutput, Source, SourceId, TimerId};
 
 /// Where the completions of an operation go: the context that the ring keeps for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dest {
     pub(crate) key: u32,
     pub(crate) generation: u32,
@@ -50,11 +50,17 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
+    /// The id that the next target will have.
+    pub(crate) fn upcoming(&self) -> SourceId {
+        let key = u32::try_from(self.entries.vacant_key()).expect("fewer than 2^32 targets");
+        SourceId { key, generation: self.generation.wrapping_add(1) }
+    }
+
     pub(crate) fn insert(&mut self, target: Target) -> SourceId {
-        self.generation = self.generation.wrapping_add(1);
-        let generation = self.generation;
-        let key = self.entries.insert(Entry { generation, target, op: None, timer: None });
-        SourceId { key: u32::try_from(key).expect("fewer than 2^32 targets"), generation }
+        let id = self.upcoming();
+        self.generation = id.generation;
+        self.entries.insert(Entry { generation: id.generation, target, op: None, timer: None });
+        id
     }
 
     fn entry(&mut self, id: SourceId) -> Option<&mut Entry> {
@@ -64,6 +70,15 @@ impl Targets {
 
     pub(crate) fn contains(&mut self, id: SourceId) -> bool {
         self.entry(id).is_some()
+    }
+
+    /// Whether this is a source, here or in its own call; closures only have operations.
+    pub(crate) fn is_source(&mut self, id: SourceId) -> bool {
+        self.entry(id).is_some_and(|entry| match entry.target {
+            Target::Source(_) => true,
+            Target::Busy => entry.op.is_none(),
+            Target::Once(_) | Target::Many(_) => false,
+        })
     }
 
     pub(crate) fn op(&mut self, id: SourceId) -> Option<OpId> {

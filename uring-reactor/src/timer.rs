@@ -63,6 +63,12 @@ impl<T> Timers<T> {
         self.next().filter(|at| *at <= now).map(|_| self.take(0))
     }
 
+    /// Takes everything out.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.heap.clear();
+        self.entries.drain().map(|entry| entry.value)
+    }
+
     fn take(&mut self, position: usize) -> T {
         let key = self.heap.swap_remove(position);
         if let Some(moved) = self.heap.get(position) {

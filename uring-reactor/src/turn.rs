@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uring::{Event, Operation, SqFlags};
+use uring::{Event, SqFlags};
 
 use crate::{
-    LoopOutput, SourceEvent, SourceId,
+    SourceEvent, SourceId,
     command::Command,
     state::{Alarm, BELL, State},
     target::{Arrival, Dest, Target},
@@ -34,10 +34,15 @@ impl State {
         self.run_tasks();
         self.run_timers();
         self.run_pokes();
+        self.run_refused();
+        if !self.bell_armed {
+            self.arm_bell();
+        }
         self.retry_waiting();
         self.pool.reclaim();
         self.enter(may_sleep, until)?;
         self.run_completions();
+        self.shared.published.store(&self.stats);
         Ok(())
     }
 
@@ -102,6 +107,27 @@ impl State {
         }
     }
 
+    fn run_refused(&mut self) {
+        for _ in 0..self.refused.len().min(BUDGET) {
+            if let Some((output, dest)) = self.refused.pop_front() {
+                if self.stopping.is_some() {
+                    self.report.cancelled += 1;
+                }
+                self.dispatch(dest, Arrival::Done(output));
+            }
+        }
+    }
+
+    /// Whether all that is left to do comes with a completion or over the bell.
+    fn may_sleep(&self) -> bool {
+        self.pokes.is_empty()
+            && self.refused.is_empty()
+            && self.bell_armed
+            // what waits for room goes when a completion makes some
+            && (self.waiting.is_empty() || self.room() == 0)
+            && self.is_idle()
+    }
+
     fn is_idle(&self) -> bool {
         self.commands.is_empty() && self.shared.ready.is_empty()
     }
@@ -112,35 +138,48 @@ impl State {
             self.stats.overflows += 1;
         }
         let nearest = self.timers.next();
-        let mut sleep = may_sleep && self.pokes.is_empty() && self.is_idle();
+        let mut sleep = may_sleep && self.may_sleep();
         if sleep {
             self.shared.published.store(&self.stats);
             self.shared.bell.doze.lie_down();
             sleep = self.is_idle();
         }
-        let until = [nearest, until].into_iter().flatten().min();
+        let until = [nearest, until, self.stopping].into_iter().flatten().min();
         let result = self.ring.wait(sleep.into(), until);
         self.shared.bell.doze.get_up();
         self.stats.enters = self.ring.stats().enters;
         self.stats.stale += self.ring.stats().stale - self.stale_seen;
         self.stale_seen = self.ring.stats().stale;
-        result.map(drop)
+        match result {
+            Ok(_) => Ok(()),
+            // the kernel is short of something: what has completed is dispatched, then again
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) => Ok(()),
+            Err(e) => Err(e),
+        }
     }
 
     fn run_completions(&mut self) {
         for _ in 0..BUDGET {
             let Some(event) = self.ring.next() else { break };
-            self.stats.completions += 1;
             match event {
-                Event::Item { ctx, item, .. } => {
+                Event::Item { id, ctx, item, .. } => {
                     let dest = *ctx;
+                    self.stats.completions += 1;
+                    if !self.targets.contains(dest.id()) {
+                        // nobody is left to end it; if this fails, its next item tries again
+                        let _cancelled = self.ring.cancel(id);
+                    }
                     self.dispatch(dest, Arrival::Item(item));
                 }
+                Event::Done { ctx: BELL, cqe, .. } => {
+                    // ours, and nobody's operation
+                    self.stats.wakeups += u64::from(cqe.raw_result() > 0);
+                    self.arm_bell();
+                }
                 Event::Done { ctx: dest, output, cqe, .. } => {
-                    if self.stopping.is_some() {
-                        self.count_end(cqe.raw_result());
-                    }
-                    self.finish(dest, output);
+                    self.stats.completions += 1;
+                    self.count_end(cqe.raw_result());
+                    self.dispatch(dest, Arrival::Done(output));
                 }
                 _ => {}
             }
@@ -148,24 +187,12 @@ impl State {
     }
 
     fn count_end(&mut self, result: i32) {
-        // the bell is ours and nobody's operation
-        if result == -libc::ECANCELED {
-            self.report.cancelled += 1;
-        } else {
-            self.report.completed += 1;
+        match -result {
+            _ if self.stopping.is_none() => {}
+            // worker threads are interrupted
+            libc::ECANCELED | libc::EINTR => self.report.cancelled += 1,
+            _ => self.report.completed += 1,
         }
-    }
-
-    /// Brings the end of an operation to where it belongs.
-    pub(crate) fn finish(&mut self, dest: Dest, output: LoopOutput) {
-        if dest.key == BELL.key && dest.generation == BELL.generation {
-            self.stats.wakeups += 1;
-            if self.stopping.is_none() {
-                self.arm_bell();
-            }
-            return;
-        }
-        self.dispatch(dest, Arrival::Done(output));
     }
 
     fn dispatch(&mut self, dest: Dest, arrival: Arrival) {
@@ -230,25 +257,5 @@ impl State {
         } else if let Some(removed) = self.targets.restore(id, Target::Source(source)) {
             self.discard(removed);
         }
-    }
-
-    fn begin_shutdown(&mut self, deadline: Instant) {
-        if let Some(earlier) = self.stopping {
-            self.stopping = Some(earlier.min(deadline));
-            return;
-        }
-        self.stopping = Some(deadline);
-        for future in self.tasks.drain() {
-            self.discard(future);
-        }
-        for source in self.targets.sources() {
-            self.call_source(source, SourceEvent::Shutdown);
-        }
-        for (op, dest) in std::mem::take(&mut self.waiting) {
-            let output = op.refuse(libc::ECANCELED);
-            self.finish(dest, output);
-        }
-        // if this fails, the deadline ends it
-        let _cancelled = self.ring.cancel_all();
     }
 }
