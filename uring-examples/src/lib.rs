@@ -1,1 +1,20 @@
-//! Runnable programs for each layer of uring.
+//! What the programs share: command lines, errors, signals, limits, listening, percentiles.
+//!
+//! The programs are in `src/bin`; the README says what each shows. Nothing here uses more than the
+//! standard library, `libc` and the operations of `uring`.
+
+mod args;
+mod failure;
+mod histogram;
+mod limits;
+mod net;
+mod output;
+mod signals;
+
+pub use args::Args;
+pub use failure::{Failure, run};
+pub use histogram::Histogram;
+pub use limits::{cpu_seconds, locked_memory_limit, raise_descriptor_limit};
+pub use net::{connecting_socket, listen};
+pub use output::{print_error, print_line, write_out};
+pub use signals::{NextSignal, Signals, signal_name};

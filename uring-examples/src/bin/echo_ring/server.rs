@@ -1,0 +1,417 @@
+//! The server: one enter a turn, and what each completion means.
+
+use std::{
+    fmt, io,
+    net::{Shutdown, TcpListener},
+    os::fd::OwnedFd,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use slab::Slab;
+use uring::{Event, OpId, Payload, Pool, Rejected, Ring, SetupFlags, op};
+use uring_examples::{Failure, NextSignal, Signals, print_error, print_line, signal_name};
+
+use crate::{
+    Options,
+    connection::{Flow, Receiving, Step},
+    counters::Counters,
+};
+
+/// The most connections at once, whatever the limit of descriptors: it bounds the ring's table.
+const CONNECTIONS_MAX: u64 = 32_768;
+/// How long to wait before accepting again when no descriptor was left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait for the operations in flight at the end.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+type Socket = Rc<OwnedFd>;
+
+uring::operations! {
+    /// Everything that the server asks the kernel for.
+    pub(crate) enum Op, OpItem, OpOutput {
+        Accept(op::AcceptMulti<Rc<TcpListener>>),
+        Receive(op::RecvMulti<Socket>),
+        ReceiveOnce(op::Recv<Socket, Vec<u8>>),
+        Send(op::Send<Socket, Payload>),
+        Finish(op::Shutdown<Socket>),
+        Close(op::Close),
+        Signal(NextSignal),
+    }
+}
+
+/// The number of a connection; operations that belong to none carry `NOBODY`.
+type Key = usize;
+const NOBODY: Key = Key::MAX;
+
+/// What an event of the ring comes down to, without its borrow of the ring.
+enum Happened {
+    Item(OpItem),
+    Done(OpOutput),
+}
+
+struct Connection {
+    socket: Socket,
+    flow: Flow<Payload>,
+    /// What to cancel when the connection breaks; live only while `flow` says so.
+    receive: Option<OpId>,
+    send: Option<OpId>,
+}
+
+pub(crate) struct Server {
+    ring: Ring<Op, Key>,
+    pool: Pool,
+    listener: Rc<TcpListener>,
+    connections: Slab<Connection>,
+    connections_max: usize,
+    /// Who receives again at the end of the turn.
+    waiting: Vec<Key>,
+    /// No descriptor was left: when to accept again.
+    accept_again: Option<Instant>,
+    stopped_by: Option<&'static str>,
+    /// Nothing is started any more.
+    stopping: bool,
+    counters: Counters,
+}
+
+fn rejected(error: &Rejected<Op, Key>) -> Failure {
+    Failure::new("the ring does not take an operation", error)
+}
+
+impl Server {
+    /// A server that does not accept yet.
+    pub(crate) fn new(
+        listener: TcpListener,
+        options: &Options,
+        descriptors: u64,
+    ) -> Result<Self, Failure> {
+        let connections_max = descriptors.min(CONNECTIONS_MAX);
+        // each connection has a receive and a send in flight, or its close
+        let operations = u32::try_from(2 * connections_max + 16).unwrap_or(u32::MAX);
+        let mut ring = Ring::builder()
+            .entries(1024)
+            .operations(operations)
+            .build()
+            .map_err(|e| Failure::new("no ring", &e))?;
+        let pool = ring
+            .pool(options.buffers, options.buffer_bytes)
+            .map_err(|e| Failure::new("no buffers to receive into", &e))?;
+        Ok(Self {
+            ring,
+            pool,
+            listener: Rc::new(listener),
+            connections: Slab::new(),
+            connections_max: usize::try_from(connections_max).unwrap_or(usize::MAX),
+            waiting: Vec::new(),
+            accept_again: None,
+            stopped_by: None,
+            stopping: false,
+            counters: Counters::default(),
+        })
+    }
+
+    pub(crate) const fn setup_flags(&self) -> SetupFlags {
+        self.ring.setup_flags()
+    }
+
+    /// Serves until a signal comes.
+    pub(crate) fn serve(&mut self, signals: &Signals, stats: bool) -> Result<(), Failure> {
+        self.submit(signals.next().into(), NOBODY)?;
+        self.accept()?;
+        let second = Duration::from_secs(1);
+        let mut tick = stats.then(|| Instant::now() + second);
+        let mut told = self.counters;
+        while self.stopped_by.is_none() {
+            let until = [tick, self.accept_again].into_iter().flatten().min();
+            self.turn(until)?;
+            let now = || Instant::now();
+            if self.accept_again.is_some_and(|at| at <= now()) {
+                self.accept()?;
+            }
+            if let Some(at) = tick.filter(|at| *at <= now()) {
+                self.counters.enters = self.ring.stats().enters;
+                print_line(&self.counters.since(&told, self.connections.len()));
+                told = self.counters;
+                tick = Some((at + second).max(now()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits what the last turn queued, waits, and handles all that has happened: one enter.
+    fn turn(&mut self, until: Option<Instant>) -> Result<(), Failure> {
+        self.ring.wait(1, until).map_err(|e| Failure::new("the ring does not go on", &e))?;
+        while let Some(event) = self.ring.next() {
+            let (key, happened) = match event {
+                Event::Item { ctx, item, .. } => (*ctx, Happened::Item(item)),
+                Event::Done { ctx, output, .. } => (ctx, Happened::Done(output)),
+                _ => continue,
+            };
+            match happened {
+                Happened::Item(item) => self.item(key, item)?,
+                Happened::Done(output) => self.done(key, output)?,
+            }
+        }
+        self.start_receives()
+    }
+
+    fn submit(&mut self, op: Op, key: Key) -> Result<OpId, Failure> {
+        self.ring.submit(op, key).map_err(|e| rejected(&e))
+    }
+
+    fn item(&mut self, key: Key, item: OpItem) -> Result<(), Failure> {
+        match item {
+            OpItem::Accept(Ok(socket)) => self.accepted(socket),
+            OpItem::Receive(bytes) => self.received(key, bytes.into()),
+            // an error ends its operation, and the others have no items
+            _ => Ok(()),
+        }
+    }
+
+    /// The sockets in the outputs are dropped at once: the connection's own is then the last one,
+    /// and can be closed.
+    fn done(&mut self, key: Key, output: OpOutput) -> Result<(), Failure> {
+        match output {
+            OpOutput::Accept((result, _)) => self.accept_ended(result),
+            OpOutput::Receive((result, socket)) => {
+                drop(socket);
+                self.receive_ended(key, result.map(|bytes| bytes.map(Payload::from)))
+            }
+            OpOutput::ReceiveOnce((result, socket, bytes)) => {
+                drop(socket);
+                self.counters.heap_receives += 1;
+                let bytes = result.map(|length| (length > 0).then(|| bytes.into()));
+                self.receive_ended(key, bytes)
+            }
+            OpOutput::Send((result, socket, bytes)) => {
+                drop(socket);
+                self.send_ended(key, result, bytes)
+            }
+            OpOutput::Finish((_, socket)) => {
+                drop(socket); // whether it said so or the peer was gone: it is closed next
+                self.connections[key].flow.send_ended();
+                self.advance(key)
+            }
+            OpOutput::Close(_) => {
+                self.counters.closed += 1;
+                // that descriptor may be what the listener waits for
+                if self.accept_again.is_some() { self.accept() } else { Ok(()) }
+            }
+            OpOutput::Signal((result, _, info)) => {
+                result.map_err(|e| Failure::new("cannot read the signal", &e))?;
+                self.stopped_by = Some(signal_name(&info));
+                Ok(())
+            }
+        }
+    }
+
+    fn accept(&mut self) -> Result<(), Failure> {
+        self.accept_again = None;
+        if self.stopping {
+            return Ok(());
+        }
+        let listener = self.listener.clone();
+        self.submit(op::AcceptMulti::new(listener).into(), NOBODY).map(drop)
+    }
+
+    fn accepted(&mut self, socket: OwnedFd) -> Result<(), Failure> {
+        if self.connections.len() >= self.connections_max {
+            self.counters.refused += 1;
+            return Ok(()); // its drop closes it
+        }
+        self.counters.accepted += 1;
+        let connection =
+            Connection { socket: Rc::new(socket), flow: Flow::new(), receive: None, send: None };
+        let key = self.connections.insert(connection);
+        self.advance(key)
+    }
+
+    /// A multishot accept ends after an error, and when completions came too fast.
+    fn accept_ended(&mut self, result: io::Result<OwnedFd>) -> Result<(), Failure> {
+        let error = match result {
+            Ok(socket) => {
+                self.accepted(socket)?;
+                return self.accept();
+            }
+            Err(error) => error,
+        };
+        match error.raw_os_error() {
+            _ if self.stopping => Ok(()),
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                // Trying again at once would fail at once: the connection still waits.
+                if self.counters.accept_failures == 0 {
+                    print_error(&format!(
+                        "echo_ring: cannot accept: {error}; connections wait until others are \
+                         closed; raise `ulimit -n` for more"
+                    ));
+                }
+                self.counters.accept_failures += 1;
+                self.accept_again = Some(Instant::now() + ACCEPT_PAUSE);
+                Ok(())
+            }
+            // accept(2): these mean that the listening socket is of no use
+            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP) => {
+                Err(Failure::new("cannot accept", &error))
+            }
+            // what became of one connection is no reason not to take the next
+            _ => {
+                self.counters.accept_failures += 1;
+                self.accept()
+            }
+        }
+    }
+
+    fn received(&mut self, key: Key, bytes: Payload) -> Result<(), Failure> {
+        self.counters.messages += 1;
+        self.counters.bytes += bytes.len() as u64;
+        self.connections[key].flow.received(bytes);
+        self.advance(key)
+    }
+
+    fn receive_ended(
+        &mut self,
+        key: Key,
+        result: io::Result<Option<Payload>>,
+    ) -> Result<(), Failure> {
+        let connection = &mut self.connections[key];
+        connection.flow.receive_ended();
+        match result {
+            Ok(Some(bytes)) => return self.received(key, bytes),
+            Ok(None) => connection.flow.peer_finished(),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ENOBUFS) => self.counters.pool_empty += 1,
+                Some(libc::ECANCELED) if !self.stopping => {} // held
+                _ => self.broke(key)?,
+            },
+        }
+        self.advance(key)
+    }
+
+    fn send_ended(
+        &mut self,
+        key: Key,
+        result: io::Result<usize>,
+        bytes: Payload,
+    ) -> Result<(), Failure> {
+        let connection = &mut self.connections[key];
+        connection.flow.send_ended();
+        match result {
+            Ok(sent) if sent == bytes.len() => {}
+            // With `wait_all` only an error makes a send short: the next send brings it.
+            Ok(sent) => connection.flow.left_over(rest(bytes, sent)),
+            Err(_) => self.broke(key)?,
+        }
+        self.advance(key)
+    }
+
+    /// A reset, most of the time: whatever else is in flight has to end.
+    fn broke(&mut self, key: Key) -> Result<(), Failure> {
+        let connection = &mut self.connections[key];
+        if connection.flow.broke() && !self.stopping {
+            self.counters.resets += 1;
+        }
+        let receive = connection.receive.filter(|_| connection.flow.is_receiving());
+        let send = connection.send.filter(|_| connection.flow.is_sending());
+        for id in [receive, send].into_iter().flatten() {
+            self.cancel(id)?;
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: OpId) -> Result<(), Failure> {
+        self.ring.cancel(id).map_err(|e| Failure::new("cannot cancel an operation", &e))
+    }
+
+    /// Does what a connection has to do now.
+    fn advance(&mut self, key: Key) -> Result<(), Failure> {
+        while let Some(step) = self.connections[key].flow.step() {
+            match step {
+                Step::Send(bytes) => {
+                    let socket = self.connections[key].socket.clone();
+                    let id = self.submit(op::Send::new(socket, bytes).wait_all().into(), key)?;
+                    self.connections[key].send = Some(id);
+                }
+                Step::Receive => self.waiting.push(key),
+                Step::Hold => {
+                    self.counters.held += 1;
+                    if let Some(id) = self.connections[key].receive {
+                        self.cancel(id)?;
+                    }
+                }
+                Step::Finish => {
+                    let socket = self.connections[key].socket.clone();
+                    let id = self.submit(op::Shutdown::new(socket, Shutdown::Write).into(), key)?;
+                    self.connections[key].send = Some(id);
+                }
+                Step::Close => {
+                    let Connection { socket, .. } = self.connections.remove(key);
+                    let last = Rc::into_inner(socket).ok_or("an operation still has the socket");
+                    self.submit(op::Close::new(last.map_err(String::from)?).into(), NOBODY)?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the receives that were asked for in this turn: late, because until now sends gave
+    /// buffers back.
+    ///
+    /// While slow readers hold all buffers, a receive gets memory of its own. So nobody waits for
+    /// a buffer that somebody else has.
+    fn start_receives(&mut self) -> Result<(), Failure> {
+        let mut spare = self.pool.available();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for key in waiting.drain(..) {
+            // it may have broken since, and its number may even be another's
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            if !connection.flow.wants_receive() {
+                continue;
+            }
+            let socket = connection.socket.clone();
+            let (how, op) = if spare > 0 {
+                spare -= 1;
+                (Receiving::Pool, op::RecvMulti::new(socket, &self.pool).into())
+            } else {
+                let bytes = Vec::with_capacity(self.pool.buffer_bytes() as usize);
+                (Receiving::Heap, op::Recv::new(socket, bytes).into())
+            };
+            connection.flow.receive_started(how);
+            connection.receive = Some(self.ring.submit(op, key).map_err(|e| rejected(&e))?);
+        }
+        self.waiting = waiting; // keeps its memory
+        Ok(())
+    }
+
+    /// Cancels what is in flight, takes the results, closes the connections: what the ring's drop
+    /// would do, but it tells how it went.
+    pub(crate) fn shut_down(mut self) -> String {
+        let open = self.connections.len();
+        let deadline = Instant::now() + LAST_WAIT;
+        self.stopping = true;
+        let mut going = self.ring.cancel_all().is_ok();
+        while going && self.ring.in_flight() > 0 && Instant::now() < deadline {
+            going = self.turn(Some(deadline)).is_ok();
+        }
+        self.counters.enters = self.ring.stats().enters;
+        let leaked = self.ring.close(deadline);
+        self.counters.report(self.stopped_by.unwrap_or("an error"), open, leaked)
+    }
+}
+
+/// What is left of a buffer after some bytes of it were sent.
+fn rest(bytes: Payload, sent: usize) -> Payload {
+    match bytes {
+        Payload::Received(mut buffer) => {
+            buffer.advance(sent);
+            buffer.into()
+        }
+        other => other[sent..].to_vec().into(),
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! How a program ends: one line on standard error, and an exit code that scripts can tell apart.
+
+use std::{error::Error, fmt, process::ExitCode};
+
+use crate::{Args, print_error, write_out};
+
+/// Why a program does not go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line makes no sense: exit code 2.
+    Usage(String),
+    /// It could not do what it was asked for: exit code 1.
+    Failed(String),
+    /// The same, and the user has been told already.
+    Told,
+}
+
+impl Failure {
+    /// A failure: what was tried, and the error with its causes.
+    pub fn new(tried: impl fmt::Display, error: &(dyn Error + 'static)) -> Self {
+        let mut text = format!("{tried}: {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // some errors print their cause themselves
+            let cause_text = cause.to_string();
+            if !text.ends_with(&cause_text) {
+                text = format!("{text}: {cause_text}");
+            }
+            source = cause.source();
+        }
+        Self::Failed(text)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self::Failed(text)
+    }
+}
+
+/// Runs a program: answers `--help`, hands the command line to `body`, tells how it failed.
+pub fn run(name: &str, help: &str, body: fn(Args) -> Result<(), Failure>) -> ExitCode {
+    let args = Args::from_environment();
+    if args.asks_for_help() {
+        write_out(help.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    match body(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => {
+            print_error(&format!("{name}: {text}; `{name} --help` says more"));
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(text)) => {
+            print_error(&format!("{name}: {text}"));
+            ExitCode::FAILURE
+        }
+        Err(Failure::Told) => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let inner = io::Error::other("the disk is full");
+        let outer = io::Error::other(inner); // prints its cause itself
+        let Failure::Failed(text) = Failure::new("cannot save `x`", &outer) else {
+            panic!("a failure")
+        };
+        assert_eq!(text, "cannot save `x`: the disk is full");
+    }
+}
