@@ -76,7 +76,10 @@ pub(crate) struct Situation {
 pub(crate) fn flags(s: Situation) -> Option<EnterFlags> {
     let mut flags = EnterFlags::empty();
     // completions that only an enter brings forward
-    let held_back = s.sq.intersects(SqFlags::CQ_OVERFLOW.union(SqFlags::TASKRUN));
+    let untold = SetupFlags::DEFER_TASKRUN.union(SetupFlags::TASKRUN_FLAG);
+    let held_back = s.sq.intersects(SqFlags::CQ_OVERFLOW.union(SqFlags::TASKRUN))
+        // without the flag, nothing tells whether completion work waits
+        || s.setup.intersection(untold) == SetupFlags::DEFER_TASKRUN;
     if s.min_complete > 0 || held_back || s.setup.contains(SetupFlags::IOPOLL) {
         flags |= EnterFlags::GETEVENTS;
     }
@@ -120,6 +123,7 @@ mod tests {
     const IOPOLL: u32 = 1;
     const SQPOLL: u32 = 2;
     const DEFER: u32 = 1 << 13;
+    const TASKRUN_FLAG: u32 = 1 << 9;
     const NEED_WAKEUP: u32 = 1;
     const OVERFLOW: u32 = 2;
     const TASKRUN: u32 = 4;
@@ -148,8 +152,10 @@ mod tests {
             (0, OVERFLOW, 0, 0, Some(GETEVENTS)),
             (0, TASKRUN, 0, 0, Some(GETEVENTS)),
             (0, TASKRUN, 1, 0, Some(GETEVENTS)),
-            (DEFER, 0, 0, 0, None),
-            (DEFER, TASKRUN, 0, 0, Some(GETEVENTS)),
+            (DEFER, 0, 0, 0, Some(GETEVENTS)),
+            (DEFER | TASKRUN_FLAG, 0, 0, 0, None),
+            (DEFER | TASKRUN_FLAG, 0, 1, 0, Some(0)),
+            (DEFER | TASKRUN_FLAG, TASKRUN, 0, 0, Some(GETEVENTS)),
             (IOPOLL, 0, 0, 0, Some(GETEVENTS)),
             (IOPOLL, 0, 1, 0, Some(GETEVENTS)),
             (SQPOLL, 0, 1, 0, None),

@@ -25,7 +25,13 @@ pub unsafe trait Operation {
     type Output;
 
     /// Writes the entry. Called once, after the value sits where it stays.
-    fn prepare(&mut self, sqe: &mut Sqe);
+    ///
+    /// # Safety
+    ///
+    /// The entry is never submitted; or until its terminal completion is handed to
+    /// [`finish`](Self::finish) the value is neither moved, dropped nor touched, but by
+    /// [`item`](Self::item).
+    unsafe fn prepare(&mut self, sqe: &mut Sqe);
 
     /// Turns a completion with `MORE` into what it brought.
     ///
@@ -82,8 +88,9 @@ unsafe impl<O: Operation> Operation for OnWorker<O> {
     type Item = O::Item;
     type Output = O::Output;
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
-        self.0.prepare(sqe);
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
+        // SAFETY: the caller's contract is this call's.
+        unsafe { self.0.prepare(sqe) };
         sqe.add_flags(SqeFlags::ASYNC);
     }
 
@@ -167,7 +174,10 @@ impl AnyOutput {
 
 /// [`Operation`] without its types.
 trait Erased {
-    fn prepare(&mut self, sqe: &mut Sqe);
+    /// # Safety
+    ///
+    /// As [`Operation::prepare`].
+    unsafe fn prepare(&mut self, sqe: &mut Sqe);
     /// # Safety
     ///
     /// As [`Operation::item`].
@@ -180,8 +190,9 @@ trait Erased {
 }
 
 impl<O: Operation<Item: 'static, Output: 'static>> Erased for O {
-    fn prepare(&mut self, sqe: &mut Sqe) {
-        Operation::prepare(self, sqe);
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
+        // SAFETY: the caller's contract is this call's.
+        unsafe { Operation::prepare(self, sqe) };
     }
 
     unsafe fn item(&mut self, cqe: Cqe) -> Box<dyn Any> {
@@ -204,8 +215,9 @@ unsafe impl Operation for AnyOperation {
     type Item = AnyItem;
     type Output = AnyOutput;
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
-        self.0.prepare(sqe);
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
+        // SAFETY: the caller's contract is this call's; the operation stays in its box.
+        unsafe { self.0.prepare(sqe) };
     }
 
     unsafe fn item(&mut self, cqe: Cqe) -> AnyItem {

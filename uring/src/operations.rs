@@ -58,8 +58,13 @@ macro_rules! operations {
             type Output = $output;
 
             #[inline]
-            fn prepare(&mut self, sqe: &mut $crate::Sqe) {
-                match self { $(Self::$name(op) => $crate::Operation::prepare(op, sqe)),+ }
+            unsafe fn prepare(&mut self, sqe: &mut $crate::Sqe) {
+                match self {
+                    $(Self::$name(op) => {
+                        // SAFETY: the caller's contract is this call's.
+                        unsafe { $crate::Operation::prepare(op, sqe) }
+                    }),+
+                }
             }
 
             #[inline]

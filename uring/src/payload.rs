@@ -60,7 +60,8 @@ impl From<&'static str> for Payload {
 }
 
 // SAFETY: each of them is a `Buf`, or like `Arc<[u8]>` and `&'static [u8]` has its bytes at a fixed
-// place outside of the value; nothing changes them while the payload is neither borrowed nor dropped.
+// place outside of the value; nothing changes them while the payload is neither borrowed nor
+// dropped.
 unsafe impl Buf for Payload {
     #[inline]
     fn buf_ptr(&self) -> *const u8 {

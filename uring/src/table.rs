@@ -11,7 +11,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::token::{GENERATION_MASK, OpId, Token};
+use crate::token::{Class, GENERATION_MASK, OpId, Token};
 
 /// Operations that were leaked because the kernel did not give them back in time.
 static LEAKED: AtomicU64 = AtomicU64::new(0);
@@ -52,6 +52,7 @@ pub(crate) struct Table<O, C> {
 impl<O, C> Table<O, C> {
     /// A table of `capacity` places whose tokens start at index `base` and at `generation`.
     pub(crate) fn new(capacity: u32, base: u32, generation: u32) -> Self {
+        assert!(base.checked_add(capacity).is_some(), "fewer than 2^32 operations share a ring");
         let ops: Box<[MaybeUninit<Cell<O>>]> = Box::new_uninit_slice(capacity as usize);
         // SAFETY: an `UnsafeCell<MaybeUninit<_>>` needs no initialisation.
         let ops = unsafe { ops.assume_init() };
@@ -131,6 +132,9 @@ impl<O, C> Table<O, C> {
     /// The slot of a live operation, or `None` for a token that is stale, foreign or made up.
     #[inline]
     pub(crate) fn find(&self, token: Token) -> Option<u32> {
+        if token.class() != Class::OPERATION {
+            return None;
+        }
         let slot = token.index().wrapping_sub(self.base);
         let entry = self.slots.get(slot as usize)?;
         (entry.generation == token.generation() && entry.ctx.is_some()).then_some(slot)

@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 pub(crate) const GENERATION_MASK: u32 = (1 << 28) - 1;
@@ -69,7 +69,8 @@ impl Token {
     }
 }
 
-/// Names one submitted operation of one ring; never used again after its last completion.
+/// Names one submitted operation of one ring. Its place is used again after its last completion,
+/// but under another name: the same comes back only after 2²⁸ uses of the place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OpId(pub(crate) Token);
 
@@ -89,11 +90,11 @@ impl fmt::Debug for OpId {
 
 /// Names one ring of this process, so that what is registered with one is not used with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RingId(u32);
+pub struct RingId(u64);
 
 impl RingId {
     pub(crate) fn next() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         // Relaxed: only the number's uniqueness matters
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }

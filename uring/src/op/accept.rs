@@ -102,7 +102,7 @@ unsafe impl<F: OpFd> Operation for Accept<F> {
     type Item = ();
     type Output = (io::Result<OwnedFd>, F);
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { listener } = self;
         *sqe = entry(-1, ptr::null_mut(), ptr::null_mut(), 0);
         listener.set(sqe);
@@ -157,7 +157,7 @@ unsafe impl<F: OpFd> Operation for AcceptFrom<F> {
     type Item = ();
     type Output = (io::Result<(OwnedFd, Option<SocketAddr>)>, F);
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { listener, addr, length } = self;
         *sqe = entry(-1, (&raw mut *addr).cast(), &raw mut *length, 0);
         listener.set(sqe);
@@ -216,7 +216,7 @@ unsafe impl<F: OpFd> Operation for AcceptMulti<F> {
     type Item = io::Result<OwnedFd>;
     type Output = (io::Result<OwnedFd>, F);
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { listener } = self;
         *sqe = entry(-1, ptr::null_mut(), ptr::null_mut(), sys::IORING_ACCEPT_MULTISHOT);
         listener.set(sqe);

@@ -97,7 +97,7 @@ unsafe impl Operation for Cancel {
     type Item = ();
     type Output = io::Result<u32>;
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { what } = self;
         *sqe = match *what {
             What::One(id) => Sqe::cancel(id.user_data()),

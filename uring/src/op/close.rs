@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd},
 };
 
@@ -48,12 +49,14 @@ impl Sqe {
 #[derive(Debug)]
 pub struct Close {
     fd: OwnedFd,
+    /// Which file it was when the kernel was asked; `None` before that.
+    file: Option<FileId>,
 }
 
 impl Close {
     /// Closes `fd`.
     pub fn new(fd: impl Into<OwnedFd>) -> Self {
-        Self { fd: fd.into() }
+        Self { fd: fd.into(), file: None }
     }
 }
 
@@ -62,19 +65,49 @@ unsafe impl Operation for Close {
     type Item = ();
     type Output = io::Result<()>;
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
-        let Self { fd } = self;
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
+        let Self { fd, file } = self;
+        *file = FileId::of(fd.as_raw_fd());
         *sqe = entry(fd.as_raw_fd());
     }
 
     unsafe fn item(&mut self, _cqe: Cqe) {}
 
     unsafe fn finish(self, cqe: Cqe) -> io::Result<()> {
-        // Linux takes the descriptor out of the table before anything can fail: closing it again
-        // would hit a stranger. Only an entry that never ran has left it there.
-        if cqe.raw_result() != -libc::ECANCELED {
-            let _closed = self.fd.into_raw_fd();
+        let Self { fd, file } = self;
+        let result = cqe.result().map(drop);
+        // Linux takes the descriptor out of the table before anything can fail, and a file's own
+        // flush may fail with any number: closing it again would hit a stranger. An entry that
+        // never ran has left it there. The result does not tell these two apart; the file does.
+        let taken = match file {
+            None => false,
+            Some(file) => result.is_ok() || FileId::of(fd.as_raw_fd()) != Some(file),
+        };
+        if taken {
+            let _closed = fd.into_raw_fd();
         }
-        cqe.result().map(drop)
+        result
+    }
+}
+
+/// Which file a descriptor names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId {
+    device: (u32, u32),
+    inode: u64,
+}
+
+impl FileId {
+    /// Asks without blocking: what the kernel has cached is enough.
+    fn of(fd: RawFd) -> Option<Self> {
+        const HERE: i32 = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+        let mut stat = MaybeUninit::<libc::statx>::zeroed();
+        // SAFETY: the path is a string that ends, and the call writes one `statx`, which it gets.
+        let answer =
+            unsafe { libc::statx(fd, c"".as_ptr(), HERE, libc::STATX_INO, stat.as_mut_ptr()) };
+        // SAFETY: zeroes are a valid `statx`, and the kernel writes valid ones.
+        let stat = unsafe { stat.assume_init() };
+        let device = (stat.stx_dev_major, stat.stx_dev_minor);
+        (answer == 0).then_some(Self { device, inode: stat.stx_ino })
     }
 }

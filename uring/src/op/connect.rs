@@ -68,7 +68,7 @@ unsafe impl<F: OpFd> Operation for Connect<F> {
     type Item = ();
     type Output = (io::Result<()>, F);
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { socket, addr, length } = self;
         *sqe = entry(-1, (&raw const *addr).cast(), *length);
         socket.set(sqe);

@@ -45,7 +45,7 @@ unsafe impl Operation for Nop {
     type Output = io::Result<()>;
 
     #[inline]
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         *sqe = Sqe::nop();
     }
 

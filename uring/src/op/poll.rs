@@ -106,7 +106,7 @@ unsafe impl<F: OpFd> Operation for Poll<F> {
     type Item = ();
     type Output = (io::Result<PollEvents>, F);
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { fd, events } = self;
         *sqe = entry(-1, *events, 0);
         fd.set(sqe);
@@ -160,7 +160,7 @@ unsafe impl<F: OpFd> Operation for PollMulti<F> {
     type Item = io::Result<PollEvents>;
     type Output = (io::Result<PollEvents>, F);
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { fd, events } = self;
         *sqe = entry(-1, *events, sys::IORING_POLL_ADD_MULTI);
         fd.set(sqe);

@@ -40,6 +40,8 @@ impl Sqe {
     /// Until the completion has been taken:
     /// - `length` bytes from `buffer` can be written, and nothing else reads, writes or frees them;
     /// - `fd` stays open.
+    ///
+    /// With [`MsgFlags::TRUNC`] the result may count bytes that were not written.
     #[doc(alias = "io_uring_prep_recv")]
     #[inline]
     pub unsafe fn recv(fd: RawFd, buffer: *mut u8, length: u32, flags: MsgFlags) -> Self {
@@ -98,8 +100,32 @@ impl<F: OpFd, B: BufMut> Recv<F, B> {
         self
     }
 
-    /// Adds flags.
-    pub const fn flags(mut self, flags: MsgFlags) -> Self {
+    /// Completes only when the buffer is full, or the peer has finished. Since Linux 5.18.
+    #[doc(alias = "MSG_WAITALL")]
+    pub const fn wait_all(self) -> Self {
+        self.flags(MsgFlags::WAITALL)
+    }
+
+    /// Leaves the data in the socket.
+    #[doc(alias = "MSG_PEEK")]
+    pub const fn peek(self) -> Self {
+        self.flags(MsgFlags::PEEK)
+    }
+
+    /// Fails with `EAGAIN` instead of waiting for data.
+    #[doc(alias = "MSG_DONTWAIT")]
+    pub const fn dont_wait(self) -> Self {
+        self.flags(MsgFlags::DONTWAIT)
+    }
+
+    /// Receives out-of-band data.
+    #[doc(alias = "MSG_OOB")]
+    pub const fn out_of_band(self) -> Self {
+        self.flags(MsgFlags::OOB)
+    }
+
+    // Not public: with `MSG_TRUNC` the result counts bytes that were not written to the buffer.
+    const fn flags(mut self, flags: MsgFlags) -> Self {
         self.flags = self.flags.union(flags);
         self
     }
@@ -112,7 +138,7 @@ unsafe impl<F: OpFd, B: BufMut> Operation for Recv<F, B> {
     type Output = (io::Result<usize>, F, B);
 
     #[inline]
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { fd, buf, flags, poll_first } = self;
         let len = clamp(buf.buf_capacity());
         *sqe = entry(-1, address(buf.buf_mut_ptr()), len, *flags);
@@ -128,10 +154,9 @@ unsafe impl<F: OpFd, B: BufMut> Operation for Recv<F, B> {
     unsafe fn finish(mut self, cqe: Cqe) -> Self::Output {
         let result = transferred(cqe);
         if let Ok(bytes) = result {
-            // MSG_TRUNC returns the length of the datagram, which may be more than was written
-            let filled = bytes.min(self.buf.buf_capacity());
-            // SAFETY: the kernel wrote this many bytes, and no more than there are.
-            unsafe { self.buf.set_filled(filled) };
+            // SAFETY: the kernel wrote this many bytes (no flag that this type can have makes it
+            // count others), and was asked for no more than there are.
+            unsafe { self.buf.set_filled(bytes) };
         }
         (result, self.fd, self.buf)
     }
@@ -166,19 +191,12 @@ unsafe impl<F: OpFd, B: BufMut> Operation for Recv<F, B> {
 pub struct RecvMulti<F> {
     fd: F,
     pool: Pool,
-    flags: MsgFlags,
 }
 
 impl<F: OpFd> RecvMulti<F> {
     /// Receives from `fd` into the buffers of `pool`.
     pub fn new(fd: F, pool: &Pool) -> Self {
-        Self { fd, pool: pool.clone(), flags: MsgFlags::empty() }
-    }
-
-    /// Adds flags.
-    pub const fn flags(mut self, flags: MsgFlags) -> Self {
-        self.flags = self.flags.union(flags);
-        self
+        Self { fd, pool: pool.clone() }
     }
 }
 
@@ -189,9 +207,9 @@ unsafe impl<F: OpFd> Operation for RecvMulti<F> {
     type Output = (io::Result<Option<RecvBuf>>, F);
 
     #[inline]
-    fn prepare(&mut self, sqe: &mut Sqe) {
-        let Self { fd, pool, flags } = self;
-        *sqe = multishot(-1, pool.group(), *flags);
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
+        let Self { fd, pool } = self;
+        *sqe = multishot(-1, pool.group(), MsgFlags::empty());
         fd.set(sqe);
     }
 

@@ -114,7 +114,7 @@ unsafe impl<F: OpFd, B: BufMut> Operation for Read<F, B> {
     type Output = (io::Result<usize>, F, B);
 
     #[inline]
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { fd, buf, offset } = self;
         let len = clamp(buf.buf_capacity());
         *sqe = transfer(sys::IORING_OP_READ, -1, address(buf.buf_mut_ptr()), len, *offset);
@@ -177,7 +177,7 @@ unsafe impl<F: OpFd, B: Buf> Operation for Write<F, B> {
     type Output = (io::Result<usize>, F, B);
 
     #[inline]
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { fd, buf, offset } = self;
         let len = clamp(buf.buf_len());
         *sqe = transfer(sys::IORING_OP_WRITE, -1, address(buf.buf_ptr()), len, *offset);

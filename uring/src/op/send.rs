@@ -62,6 +62,9 @@ impl Sqe {
     /// Until the completion has been taken:
     /// - `length` bytes from `buffer` can be read, and nothing changes or frees them;
     /// - `fd` stays open.
+    ///
+    /// With `MSG_ZEROCOPY` among the flags the buffer is read even after the completion, until the
+    /// socket's error queue says that it is done.
     #[doc(alias = "io_uring_prep_send")]
     #[inline]
     pub unsafe fn send(fd: RawFd, buffer: *const u8, length: u32, flags: MsgFlags) -> Self {
@@ -108,8 +111,26 @@ impl<F: OpFd, B: Buf> Send<F, B> {
         self.flags(MsgFlags::WAITALL)
     }
 
-    /// Adds flags.
-    pub const fn flags(mut self, flags: MsgFlags) -> Self {
+    /// Says that more data follows soon, so that small segments wait for it.
+    #[doc(alias = "MSG_MORE")]
+    pub const fn more(self) -> Self {
+        self.flags(MsgFlags::MORE)
+    }
+
+    /// Fails with `EAGAIN` instead of waiting for room.
+    #[doc(alias = "MSG_DONTWAIT")]
+    pub const fn dont_wait(self) -> Self {
+        self.flags(MsgFlags::DONTWAIT)
+    }
+
+    /// Sends the last byte out of band.
+    #[doc(alias = "MSG_OOB")]
+    pub const fn out_of_band(self) -> Self {
+        self.flags(MsgFlags::OOB)
+    }
+
+    // Not public: `MSG_ZEROCOPY` would let the kernel read the buffer after the completion.
+    const fn flags(mut self, flags: MsgFlags) -> Self {
         self.flags = self.flags.union(flags);
         self
     }
@@ -122,7 +143,7 @@ unsafe impl<F: OpFd, B: Buf> Operation for Send<F, B> {
     type Output = (io::Result<usize>, F, B);
 
     #[inline]
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { fd, buf, flags } = self;
         *sqe = entry(-1, address(buf.buf_ptr()), clamp(buf.buf_len()), *flags);
         fd.set(sqe);

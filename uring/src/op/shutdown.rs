@@ -66,7 +66,7 @@ unsafe impl<F: OpFd> Operation for Shutdown<F> {
     type Item = ();
     type Output = (io::Result<()>, F);
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { socket, how } = self;
         *sqe = entry(-1, *how);
         socket.set(sqe);

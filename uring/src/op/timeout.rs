@@ -61,7 +61,7 @@ unsafe impl Operation for Timeout {
     type Item = ();
     type Output = io::Result<()>;
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { time } = self;
         *sqe = entry(time);
     }

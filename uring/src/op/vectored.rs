@@ -105,7 +105,7 @@ unsafe impl<F: OpFd, B: BufMut> Operation for Readv<F, B> {
     type Item = ();
     type Output = (io::Result<usize>, F, Vec<B>);
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { fd, bufs, offset, vectors } = self;
         let parts = bufs.iter_mut().map(|buf| (buf.buf_mut_ptr(), buf.buf_capacity()));
         let (vectors, count) = vectors.fill(parts);
@@ -170,7 +170,7 @@ unsafe impl<F: OpFd, B: Buf> Operation for Writev<F, B> {
     type Item = ();
     type Output = (io::Result<usize>, F, Vec<B>);
 
-    fn prepare(&mut self, sqe: &mut Sqe) {
+    unsafe fn prepare(&mut self, sqe: &mut Sqe) {
         let Self { fd, bufs, offset, vectors } = self;
         let parts = bufs.iter().map(|buf| (buf.buf_ptr().cast_mut(), buf.buf_len()));
         let (vectors, count) = vectors.fill(parts);

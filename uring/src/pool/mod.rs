@@ -179,7 +179,7 @@ impl Pool {
         };
         self.inner.lent.set(self.inner.lent.get() + 1);
         let length = *result.as_ref().unwrap_or(&0);
-        debug_assert!(length <= self.buffer_bytes());
+        // MSG_TRUNC, from a raw entry, counts what did not fit
         let buf = RecvBuf::new(self.inner.clone(), Some(id), length.min(self.buffer_bytes()));
         // of an error, or of nothing, the buffer goes straight back
         result.map(|length| (length > 0).then_some(buf))
@@ -284,11 +284,14 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         let unregistered = self.ring.upgrade().is_none_or(|ring| {
+            if ring.is_foreign() {
+                return false; // a forked child: the group is its parent's
+            }
             let mut argument = sys::io_uring_buf_reg { bgid: self.group, ..Default::default() };
             // SAFETY: the opcode reads one `io_uring_buf_reg`, and unregisters memory.
             let answer =
                 unsafe { ring.register(sys::IORING_UNREGISTER_PBUF_RING, &raw mut argument, 1) };
-            answer.is_ok() && !ring.is_foreign()
+            answer.is_ok()
         });
         if !unregistered {
             return; // the kernel still knows the addresses: leak them

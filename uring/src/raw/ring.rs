@@ -252,6 +252,8 @@ impl RawRing {
     #[doc(alias = "io_uring_wait_cqe")]
     #[doc(alias = "io_uring_get_events")]
     pub fn wait(&mut self, min: u32, until: Option<Instant>) -> io::Result<u32> {
+        // more than the queue holds can never be read at once
+        let min = min.min(self.granted.completions);
         loop {
             let want = if self.cq.ready() >= min { 0 } else { min };
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -331,18 +333,25 @@ impl RawRing {
     #[doc(alias = "io_uring_sqring_wait")]
     pub fn wait_for_room(&mut self) -> io::Result<()> {
         loop {
-            self.submit()?;
-            if self.sq.slot().is_some() {
-                return Ok(());
-            }
-            let mut flags = EnterFlags::SQ_WAIT;
-            flags.set(EnterFlags::REGISTERED_RING, self.registered);
-            self.enters += 1;
-            match self.call(0, 0, flags, ptr::null(), 0) {
+            match self.await_room() {
+                Ok(_) if self.sq.slot().is_some() => return Ok(()),
                 Ok(_) | Err(libc::EINTR) => {}
                 Err(errno) => return Err(io::Error::from_raw_os_error(errno)),
             }
         }
+    }
+
+    /// Wakes the submission thread, and waits for it once if the queue is full. Says 1: progress.
+    pub(crate) fn await_room(&mut self) -> Result<u32, i32> {
+        self.enter(0, None)?;
+        if self.sq.slot().is_some() {
+            std::thread::yield_now();
+            return Ok(1);
+        }
+        let mut flags = EnterFlags::SQ_WAIT;
+        flags.set(EnterFlags::REGISTERED_RING, self.registered);
+        self.enters += 1;
+        self.call(0, 0, flags, ptr::null(), 0).map(|_| 1)
     }
 
     /// Linux 5.10 has no timeout in the enter: an entry that ends after `min` completions, or when

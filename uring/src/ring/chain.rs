@@ -81,7 +81,7 @@ fn reserve<O: Operation, C>(
         return Err(Reason::Full { capacity: table.capacity() });
     }
     if count > core.raw.submissions_room() {
-        core.flush().map_err(Reason::Kernel)?;
+        core.flush(count).map_err(Reason::Kernel)?;
     }
     if count > core.raw.submissions_room() {
         let busy = std::io::Error::from_raw_os_error(libc::EBUSY);

@@ -6,14 +6,14 @@ use std::{
 };
 
 use super::engine::{self, Claim, Core};
-use crate::{
-    Operation, SetupFlags,
-    table::Table,
-    token::{Class, Token},
-};
+use crate::{Operation, SetupFlags, table::Table, token::Token};
 
 /// How long a ring that is dropped waits for its operations.
 pub(crate) const BOUND: Duration = Duration::from_secs(5);
+
+/// How long the answer to a cancel is waited for before the next one. It doubles.
+const PATIENCE: Duration = Duration::from_millis(1);
+const PATIENCE_MAX: Duration = Duration::from_millis(100);
 
 /// Ends the operations of `table`, until `deadline`. What is live afterwards, the table leaks.
 pub(crate) fn until<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>, deadline: Instant) {
@@ -22,24 +22,16 @@ pub(crate) fn until<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>, d
     if table.live() == 0 || core.raw.fd().is_foreign() {
         return;
     }
-    take_back(core, table);
-    if cancel_all(core, table).is_err() {
-        return;
-    }
-    loop {
-        // completions that a scope met belong to this table too
-        while let Some(cqe) = core.outer.pop_front().or_else(|| core.pop()) {
-            if let Claim::Ours(slot) = core.claim(table, &cqe) {
-                drop(engine::event(table, slot, cqe));
-            }
-        }
-        if table.live() == 0 || Instant::now() >= deadline {
-            return;
-        }
-        if core.wait(1, Some(deadline)).is_err() {
-            return;
+    // nothing goes on after the ring: all that was queued can be forgotten
+    take_back(core, table, false);
+    // completions that a scope met belong to this table too
+    while let Some(cqe) = core.outer.pop_front() {
+        if let Claim::Ours(slot) = core.claim(table, &cqe) {
+            drop(engine::event(table, slot, cqe));
         }
     }
+    // An error leaves operations live: then they are leaked.
+    let _ended = end(core, table, Some(deadline));
 }
 
 /// Ends the operations of a scope, however long it takes: what they borrow is about to end.
@@ -51,32 +43,56 @@ pub(crate) fn completely<O: Operation, C>(core: &mut Core, table: &mut Table<O, 
         abort("a scope was left in a forked child");
     }
     let unwinding_aborts = AbortOnUnwind;
-    take_back(core, table);
-    while table.live() > 0 {
-        if cancel_all(core, table).is_err() {
-            wait_or_abort(core);
-        }
-        reap(core, table);
+    take_back(core, table, true);
+    while end(core, table, None).is_err() {
+        wait_or_abort(core);
     }
     std::mem::forget(unwinding_aborts);
 }
 
-/// Waits for completions until there are some for `table`, and takes them.
-fn reap<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>) {
-    let before = table.live();
-    while table.live() == before {
-        wait_or_abort(core);
-        while let Some(cqe) = core.pop() {
-            match core.claim(table, &cqe) {
-                Claim::Ours(slot) => drop(engine::event(table, slot, cqe)),
-                Claim::Internal => {}
-                Claim::Unknown => core.outer.push_back(cqe),
+/// Cancels and reaps until nothing is live, or until the deadline.
+///
+/// One round of cancels is not enough: the kernel does not find a link that has not started, which
+/// the end of a hard link before it starts, and it misses a worker that is about to begin.
+fn end<O: Operation, C>(
+    core: &mut Core,
+    table: &mut Table<O, C>,
+    deadline: Option<Instant>,
+) -> io::Result<()> {
+    let mut patience = PATIENCE;
+    while table.live() > 0 {
+        cancel_all(core, table)?;
+        core.wait(0, None)?;
+        let again = Instant::now() + patience;
+        patience = PATIENCE_MAX.min(patience * 2);
+        loop {
+            reap(core, table);
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return Ok(());
             }
+            if table.live() == 0 || now >= again {
+                break;
+            }
+            core.wait(1, Some(deadline.map_or(again, |deadline| deadline.min(again))))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the completions that are there, and keeps those of others.
+fn reap<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>) {
+    while let Some(cqe) = core.pop() {
+        match core.claim(table, &cqe) {
+            Claim::Ours(slot) => drop(engine::event(table, slot, cqe)),
+            Claim::Internal => {}
+            Claim::Unknown => core.outer.push_back(cqe),
         }
     }
 }
 
-/// Waits for one completion. The wait itself must not fail: somebody's stack is lent to the kernel.
+/// Waits for a completion. The wait itself must not fail: somebody's stack is lent
+/// to the kernel.
 pub(crate) fn wait_or_abort(core: &mut Core) {
     if let Err(error) = core.wait(1, None) {
         abort(&format!("the kernel does not give borrowed memory back: {error}"));
@@ -85,20 +101,20 @@ pub(crate) fn wait_or_abort(core: &mut Core) {
 
 /// Takes back what was queued and not consumed: the kernel has never seen these operations.
 ///
-/// Not if there are entries of somebody else among them: a ring's own, queued before its scope
-/// began. Their order matters; all go out with the next enter then, and are cancelled.
-fn take_back<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>) {
+/// With `all_mine`, only if there are no entries of somebody else among them, such as those that a
+/// ring queued before its scope began: their order matters, and they must go out. What stays queued
+/// goes out with the next enter, and is cancelled.
+fn take_back<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>, all_mine: bool) {
     let thread = core.raw.setup_flags().contains(SetupFlags::SQPOLL);
     let mut mine = Vec::new();
     let mut others = false;
     core.raw.sq().each_waiting(thread, |user_data| {
-        let token = Token::from_user_data(user_data);
-        match table.find(token) {
+        match table.find(Token::from_user_data(user_data)) {
             Some(slot) => mine.push(slot),
-            None => others |= token.class() == Class::OPERATION,
+            None => others = true,
         }
     });
-    if others {
+    if others && all_mine {
         return;
     }
     core.raw.sq().take_back_all(thread);
@@ -111,7 +127,7 @@ pub(crate) fn cancel_all<O: Operation, C>(core: &mut Core, table: &Table<O, C>) 
     for token in table.tokens() {
         core.cancel(token)?;
     }
-    core.flush()
+    core.flush(core.raw.entries())
 }
 
 fn abort(why: &str) -> ! {

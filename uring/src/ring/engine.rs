@@ -81,17 +81,21 @@ impl Core {
         self.raw.completions_ready().saturating_add(kept)
     }
 
-    /// Hands what is queued to the kernel, until there is room. `EAGAIN` and `EBUSY` mean that it
-    /// wants its completions read first: they go to the backlog.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
-        if self.raw.setup_flags().contains(SetupFlags::SQPOLL) {
-            return self.raw.wait_for_room();
-        }
+    /// Hands what is queued to the kernel, until there is room for `room` entries. `EAGAIN` and
+    /// `EBUSY` mean that it wants its completions read first: they go to the backlog.
+    pub(crate) fn flush(&mut self, room: u32) -> io::Result<()> {
+        let thread = self.raw.setup_flags().contains(SetupFlags::SQPOLL);
         let mut refused = 0;
-        while self.raw.submissions_waiting() > 0 {
-            match self.raw.enter(0, None) {
+        loop {
+            let result = if thread { self.raw.await_room() } else { self.raw.enter(0, None) };
+            let waiting = self.raw.submissions_waiting();
+            if waiting == 0 || (thread && self.raw.submissions_room() >= room) {
+                return Ok(());
+            }
+            match result {
                 // an entry that was refused ends the batch before 5.18, and is consumed: progress
-                Ok(1..) | Err(libc::EINTR) => {}
+                Ok(1..) => refused = 0,
+                Err(libc::EINTR) => {}
                 Ok(0) | Err(libc::EAGAIN | libc::EBUSY) if refused < RETRIES => {
                     refused += 1;
                     self.keep_completions();
@@ -101,7 +105,6 @@ impl Core {
                 Err(errno) => return Err(io::Error::from_raw_os_error(errno)),
             }
         }
-        Ok(())
     }
 
     fn keep_completions(&mut self) {
@@ -119,7 +122,11 @@ impl Core {
                 Ok(ready) => return Ok(ready.saturating_add(kept)),
                 Err(e) if is_busy(&e) && refused < RETRIES => {
                     refused += 1;
+                    let before = self.backlog.len();
                     self.keep_completions();
+                    if self.backlog.len() > before {
+                        refused = 0; // it has what it wanted
+                    }
                     if self.ready() >= min && min > 0 {
                         return Ok(self.ready());
                     }
@@ -142,7 +149,7 @@ impl Core {
             return Err(Rejected { op, ctx, reason: Reason::ForeignRing });
         }
         if self.raw.sq().slot().is_none() {
-            if let Err(error) = self.flush() {
+            if let Err(error) = self.flush(1) {
                 return Err(Rejected { op, ctx, reason: Reason::Kernel(error) });
             }
         }
@@ -171,7 +178,9 @@ impl Core {
         // published.
         let entry = unsafe { entry.as_mut() };
         let token = table.insert(pair, |op, token| {
-            op.prepare(entry);
+            // SAFETY: the table says that the operation sits where it stays, and gives it out again
+            // only for its terminal completion, or when its entry was taken back.
+            unsafe { op.prepare(entry) };
             entry.set_user_data(token.user_data());
             entry.add_flags(flags);
         })?;
@@ -185,7 +194,7 @@ impl Core {
         let mut entry = Sqe::cancel(token.user_data()).with_user_data(Token::IGNORED.user_data());
         while let Err(full) = self.raw.push(entry) {
             entry = full.0;
-            self.flush()?;
+            self.flush(1)?;
         }
         Ok(())
     }

@@ -121,7 +121,8 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     /// Asks the kernel to end an operation. The result still comes, exactly once: the real one if
     /// the operation was faster, else `ECANCELED` or `EINTR`.
     ///
-    /// An operation that has ended already is not an error.
+    /// An operation that has ended already is not an error. One that a worker thread is just
+    /// handing back can be missed: if its result does not come, cancel again.
     ///
     /// # Errors
     ///

@@ -158,10 +158,9 @@ impl<'a, R> Builder<'a, R> {
             | SetupFlags::NO_MMAP
             | SetupFlags::REGISTERED_FD_ONLY
             | SetupFlags::SQ_REWIND;
-        if exact.is_some_and(|flags| flags.intersects(layouts)) {
-            return Err(
-                "the flags ask for a layout of the queues that this crate does not have yet",
-            );
+        let exact = exact.unwrap_or_default();
+        if exact.intersects(layouts.union(SetupFlags::R_DISABLED)) || exact.has_unknown() {
+            return Err("the flags ask for a kind of ring that this crate does not have yet");
         }
         Ok(())
     }

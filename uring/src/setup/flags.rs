@@ -1,5 +1,6 @@
 //! The flags that a ring is asked for, and the features that it says it has.
 
+use bitflags::Flags;
 use uring_sys as sys;
 
 bitflags::bitflags! {
@@ -135,5 +136,26 @@ bitflags::bitflags! {
         const NO_IOWAIT = sys::IORING_FEAT_NO_IOWAIT;
 
         const _ = !0; // bits newer than this crate survive
+    }
+}
+
+impl SetupFlags {
+    /// Whether there are bits without a name here: what they would do to the queues is not known.
+    pub(crate) fn has_unknown(self) -> bool {
+        let named = Self::FLAGS.iter().filter(|flag| flag.is_named());
+        let known = named.fold(0, |bits, flag| bits | flag.value().bits());
+        self.bits() & !known != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_newer_than_this_crate_are_unknown() {
+        // the header's last flag is SQ_REWIND, bit 20
+        assert!(!SetupFlags::from_bits_retain((1 << 21) - 1).has_unknown());
+        assert!(SetupFlags::from_bits_retain(1 << 21).has_unknown());
     }
 }
