@@ -1,0 +1,322 @@
+//! The two queues of a stream: what arrived, and what is to go out. No I/O here.
+
+use std::{collections::VecDeque, io, ops::Deref};
+
+use uring_reactor::uring::{Payload, SharedBuf};
+
+/// How a direction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer has finished writing.
+    Eof,
+    /// The connection failed, with this `errno`.
+    Failed(i32),
+}
+
+impl End {
+    /// The error, if it is one.
+    #[must_use]
+    pub fn error(self) -> Option<io::Error> {
+        match self {
+            Self::Eof => None,
+            Self::Failed(errno) => Some(io::Error::from_raw_os_error(errno)),
+        }
+    }
+}
+
+/// Bytes that arrived, where any thread may read them.
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    /// In the buffer that the kernel filled.
+    Shared(SharedBuf),
+    /// Copied, because buffers were short.
+    Vec(Vec<u8>),
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Shared(buf) => buf,
+            Self::Vec(vec) => vec,
+        }
+    }
+}
+
+/// What arrived and was not read yet.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    queue: VecDeque<Chunk>,
+    /// How much of the first was read.
+    offset: usize,
+    bytes: usize,
+    end: Option<End>,
+}
+
+impl Inbox {
+    pub(crate) fn push(&mut self, data: Chunk) {
+        self.bytes += data.len();
+        self.queue.push_back(data);
+    }
+
+    /// Nothing more comes. The first end counts: what follows it is an echo of the same.
+    pub(crate) fn end(&mut self, end: End) {
+        self.end.get_or_insert(end);
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Copies out what is there. `None`: nothing yet; what is there is read before an end is told.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Option<Result<usize, End>> {
+        if self.bytes == 0 {
+            return self.end.map(|end| if end == End::Eof { Ok(0) } else { Err(end) });
+        }
+        let mut filled = 0;
+        while let Some(front) = self.queue.front() {
+            let count = (front.len() - self.offset).min(buffer.len() - filled);
+            buffer[filled..filled + count].copy_from_slice(&front[self.offset..][..count]);
+            filled += count;
+            self.offset += count;
+            if self.offset < front.len() {
+                break;
+            }
+            self.queue.pop_front();
+            self.offset = 0;
+        }
+        self.bytes -= filled;
+        Some(Ok(filled))
+    }
+
+    /// Drops what was not read.
+    pub(crate) fn clear(&mut self) {
+        self.queue.clear();
+        self.offset = 0;
+        self.bytes = 0;
+    }
+}
+
+/// What the pump does next for the outgoing direction.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Send this.
+    Send(Payload),
+    /// Everything was sent: tell the peer that nothing follows.
+    Finish,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Fin {
+    #[default]
+    No,
+    Wanted,
+    Begun,
+    Done,
+}
+
+/// What is to go out, one send at a time: several at once on one socket may overtake each other.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    queue: VecDeque<Payload>,
+    /// Queued and in flight.
+    bytes: usize,
+    in_flight: bool,
+    fin: Fin,
+    failed: Option<i32>,
+}
+
+impl Outbox {
+    /// Queues bytes; gives them back if nothing can go out any more.
+    pub(crate) fn push(&mut self, data: Payload) -> Result<(), Payload> {
+        if self.failed.is_some() || self.fin != Fin::No {
+            return Err(data);
+        }
+        if !data.is_empty() {
+            self.bytes += data.len();
+            self.queue.push_back(data);
+        }
+        Ok(())
+    }
+
+    /// Ends the direction after what is queued.
+    pub(crate) fn finish(&mut self) {
+        if self.fin == Fin::No {
+            self.fin = Fin::Wanted;
+        }
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing is left to do.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.in_flight && (self.fin == Fin::Done || self.failed.is_some())
+    }
+
+    /// The next thing to do, which the caller starts at once.
+    pub(crate) fn next(&mut self) -> Option<Step> {
+        if self.in_flight || self.failed.is_some() {
+            return None;
+        }
+        if let Some(data) = self.queue.pop_front() {
+            self.in_flight = true;
+            return Some(Step::Send(data));
+        }
+        if self.fin == Fin::Wanted {
+            self.fin = Fin::Begun;
+            self.in_flight = true;
+            return Some(Step::Finish);
+        }
+        None
+    }
+
+    /// A send has ended; says how many bytes went out. What a short one left goes first.
+    pub(crate) fn sent(&mut self, result: io::Result<usize>, data: &Payload) -> usize {
+        self.in_flight = false;
+        match result {
+            Ok(count) => {
+                let count = count.min(data.len());
+                self.bytes -= count;
+                if count < data.len() {
+                    self.queue.push_front(Payload::Vec(data[count..].to_vec()));
+                }
+                count
+            }
+            Err(error) => {
+                self.fail(errno(&error));
+                0
+            }
+        }
+    }
+
+    /// The end was told to the peer, or could not be.
+    pub(crate) fn finished(&mut self, result: io::Result<()>) {
+        self.in_flight = false;
+        self.fin = Fin::Done;
+        if let Err(error) = result {
+            self.fail(errno(&error));
+        }
+    }
+
+    /// Nothing can go out any more: drops what is queued.
+    pub(crate) fn fail(&mut self, errno: i32) {
+        self.failed.get_or_insert(errno);
+        self.queue.clear();
+        self.bytes = 0;
+    }
+
+    pub(crate) const fn failed(&self) -> Option<i32> {
+        self.failed
+    }
+}
+
+/// The number of an error that came from the kernel.
+pub(crate) fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(text: &str) -> Chunk {
+        Chunk::Vec(text.as_bytes().to_vec())
+    }
+
+    fn payload(text: &str) -> Payload {
+        Payload::Vec(text.as_bytes().to_vec())
+    }
+
+    fn sent_bytes(step: Option<Step>) -> Vec<u8> {
+        match step {
+            Some(Step::Send(data)) => data.to_vec(),
+            other => panic!("expected a send, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_take_bytes_in_order_across_chunks() {
+        let mut inbox = Inbox::default();
+        for text in ["abc", "de", "fghi"] {
+            inbox.push(chunk(text));
+        }
+        let mut buffer = [0; 4];
+        assert_eq!(inbox.read(&mut buffer), Some(Ok(4)));
+        assert_eq!(&buffer, b"abcd");
+        assert_eq!(inbox.bytes(), 5);
+        let mut rest = [0; 16];
+        assert_eq!(inbox.read(&mut rest), Some(Ok(5)));
+        assert_eq!(&rest[..5], b"efghi");
+        assert_eq!(inbox.read(&mut rest), None, "nothing yet, and no end");
+    }
+
+    #[test]
+    fn what_arrived_is_read_before_the_end_is_told() {
+        let mut inbox = Inbox::default();
+        inbox.push(chunk("last"));
+        inbox.end(End::Failed(104)); // ECONNRESET in errno(3)
+        inbox.end(End::Eof);
+        let mut buffer = [0; 8];
+        assert_eq!(inbox.read(&mut buffer), Some(Ok(4)));
+        assert_eq!(inbox.read(&mut buffer), Some(Err(End::Failed(104))), "the first end counts");
+        let mut inbox = Inbox::default();
+        inbox.end(End::Eof);
+        assert_eq!(inbox.read(&mut buffer), Some(Ok(0)));
+    }
+
+    #[test]
+    fn a_read_into_nothing_takes_nothing() {
+        let mut inbox = Inbox::default();
+        inbox.push(chunk("x"));
+        assert_eq!(inbox.read(&mut []), Some(Ok(0)));
+        assert_eq!(inbox.bytes(), 1);
+    }
+
+    #[test]
+    fn one_send_is_in_flight_and_a_short_one_goes_on_where_it_stopped() {
+        let mut outbox = Outbox::default();
+        outbox.push(payload("hello")).unwrap();
+        outbox.push(payload("world")).unwrap();
+        assert_eq!(sent_bytes(outbox.next()), b"hello");
+        assert!(outbox.next().is_none(), "the second waits for the first");
+        assert_eq!(outbox.sent(Ok(2), &payload("hello")), 2);
+        assert_eq!(sent_bytes(outbox.next()), b"llo");
+        outbox.sent(Ok(3), &payload("llo"));
+        assert_eq!(sent_bytes(outbox.next()), b"world");
+        assert_eq!(outbox.bytes(), 5, "in flight counts");
+        outbox.sent(Ok(5), &payload("world"));
+        assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn the_end_follows_the_last_byte_and_nothing_follows_the_end() {
+        let mut outbox = Outbox::default();
+        outbox.push(payload("x")).unwrap();
+        outbox.finish();
+        assert!(outbox.push(payload("late")).is_err());
+        outbox.next();
+        assert!(outbox.next().is_none());
+        outbox.sent(Ok(1), &payload("x"));
+        assert!(matches!(outbox.next(), Some(Step::Finish)));
+        assert!(!outbox.is_done());
+        outbox.finished(Ok(()));
+        assert!(outbox.is_done());
+        assert!(outbox.next().is_none());
+    }
+
+    #[test]
+    fn a_failed_send_drops_what_is_queued() {
+        let mut outbox = Outbox::default();
+        outbox.push(payload("a")).unwrap();
+        outbox.push(payload("b")).unwrap();
+        outbox.next();
+        outbox.sent(Err(io::Error::from_raw_os_error(32)), &payload("a")); // EPIPE
+        assert_eq!(outbox.failed(), Some(32));
+        assert_eq!(outbox.bytes(), 0);
+        assert!(outbox.next().is_none());
+        assert!(outbox.is_done());
+    }
+}

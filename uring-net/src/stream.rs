@@ -1,0 +1,254 @@
+//! A stream that any thread may use: its queues, behind a lock.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use parking_lot::{Condvar, Mutex};
+use uring_reactor::{Cx, Fd, Handle, SourceId, uring::Payload};
+
+use crate::{
+    addr,
+    core::{Chunk, End, Inbox},
+    listener::Caps,
+    loads::Load,
+    pump::{self, Front, Link},
+};
+
+/// The queues, and what was asked for and has happened.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) inbox: Inbox,
+    /// Written by threads, not yet taken by the loop.
+    pub(crate) outgoing: Vec<Vec<u8>>,
+    /// Written and not yet sent by the loop; while it is 0, a thread may send by itself.
+    pub(crate) out_bytes: usize,
+    /// Why nothing can be written any more.
+    pub(crate) write_end: Option<WriteEnd>,
+    pub(crate) read_deadline: Option<Instant>,
+    pub(crate) write_deadline: Option<Instant>,
+    /// The inbox is full: the loop has stopped receiving.
+    pub(crate) paused: bool,
+    /// The loop was told to look, and has not yet.
+    pub(crate) poked: bool,
+    /// No handle is left.
+    dropped: bool,
+    /// The loop has let go of the connection.
+    pub(crate) gone: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteEnd {
+    /// It was shut down on this side.
+    Finished,
+    Failed(i32),
+}
+
+/// What the handles and the loop share.
+pub(crate) struct Shared {
+    pub(crate) state: Mutex<State>,
+    pub(crate) readable: Condvar,
+    pub(crate) writable: Condvar,
+    pub(crate) fd: Arc<OwnedFd>,
+    pub(crate) handle: Handle,
+    pub(crate) source: OnceLock<SourceId>,
+    pub(crate) caps: Caps,
+}
+
+impl Shared {
+    /// Makes the loop look at the queues, once for all that happened since it last looked.
+    pub(crate) fn poke(&self, state: &mut State) {
+        if state.poked || state.gone {
+            return;
+        }
+        if let Some(source) = self.source.get() {
+            state.poked = true;
+            // a loop that has ended has marked the stream as gone, or is about to
+            let _sent = self.handle.poke(*source);
+        }
+    }
+}
+
+/// Puts a connection on the loop, and gives out its first handle.
+pub(crate) fn start(cx: &mut Cx<'_>, fd: Arc<OwnedFd>, caps: Caps, load: Load) -> TcpStream {
+    let shared = Arc::new(Shared {
+        state: Mutex::default(),
+        readable: Condvar::new(),
+        writable: Condvar::new(),
+        fd: Arc::clone(&fd),
+        handle: cx.handle(),
+        source: OnceLock::new(),
+        caps,
+    });
+    let remote = Remote { shared: Arc::clone(&shared) };
+    // no cap of the link's own: what is queued is bounded where it is written
+    let source = pump::start(cx, Fd::Shared(fd), usize::MAX, load, remote);
+    let _first = shared.source.set(source);
+    TcpStream { shared: Arc::new(LastHandle(shared)) }
+}
+
+/// The loop's side of a stream.
+struct Remote {
+    shared: Arc<Shared>,
+}
+
+impl Front for Remote {
+    fn received(&mut self, link: &mut Link, cx: &mut Cx<'_>, data: Payload) {
+        let data = match data {
+            Payload::Received(buf) if !pump::is_short(cx) => Chunk::Shared(buf.into_shared()),
+            Payload::Vec(vec) => Chunk::Vec(vec),
+            // while buffers are short, a reader must not hold any
+            data => Chunk::Vec(data.to_vec()),
+        };
+        let mut state = self.shared.state.lock();
+        if state.dropped {
+            return;
+        }
+        state.inbox.push(data);
+        state.paused = state.inbox.bytes() > self.shared.caps.inbound;
+        link.paused = state.paused;
+        drop(state);
+        self.shared.readable.notify_all();
+    }
+
+    fn read_ended(&mut self, link: &mut Link, _cx: &mut Cx<'_>, end: End) {
+        let mut state = self.shared.state.lock();
+        state.inbox.end(end);
+        if let End::Failed(errno) = end {
+            state.write_end = Some(WriteEnd::Failed(errno));
+            link.abort();
+        }
+        drop(state);
+        self.shared.readable.notify_all();
+        self.shared.writable.notify_all();
+    }
+
+    fn sent(&mut self, link: &mut Link, _cx: &mut Cx<'_>, _bytes: usize) {
+        let mut state = self.shared.state.lock();
+        let waiting: usize = state.outgoing.iter().map(Vec::len).sum();
+        state.out_bytes = link.out.bytes() + waiting;
+        if let Some(errno) = link.out.failed() {
+            state.write_end = Some(WriteEnd::Failed(errno));
+        }
+        drop(state);
+        self.shared.writable.notify_all();
+    }
+
+    fn poked(&mut self, link: &mut Link, _cx: &mut Cx<'_>) {
+        let mut state = self.shared.state.lock();
+        state.poked = false;
+        for data in state.outgoing.drain(..) {
+            // what cannot go out any more is dropped; `sent` or the end says why
+            let _refused = link.out.push(data.into());
+        }
+        if state.write_end == Some(WriteEnd::Finished) {
+            link.out.finish();
+        }
+        link.paused = state.paused;
+        if state.dropped {
+            link.close();
+        }
+    }
+
+    fn expired(&mut self, _link: &mut Link, _cx: &mut Cx<'_>) {
+        // deadlines of a stream are those of its callers, who wait by themselves
+    }
+
+    fn closed(&mut self, _cx: &mut Cx<'_>, error: Option<i32>) {
+        let mut state = self.shared.state.lock();
+        // an end without an error after an abort: the loop was shut down
+        state.inbox.end(error.map_or(End::Failed(libc::ECONNABORTED), End::Failed));
+        if state.write_end != Some(WriteEnd::Finished) {
+            state.write_end = Some(WriteEnd::Failed(error.unwrap_or(libc::ECONNABORTED)));
+        }
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        let mut state = self.shared.state.lock();
+        state.gone = true;
+        state.out_bytes = 0;
+        state.inbox.end(End::Failed(libc::ECONNABORTED));
+        state.write_end.get_or_insert(WriteEnd::Failed(libc::ECONNABORTED));
+        drop(state);
+        self.shared.readable.notify_all();
+        self.shared.writable.notify_all();
+    }
+}
+
+/// A TCP connection on a loop, for any thread.
+///
+/// It reads and writes as `std::net::TcpStream` does, by `&self` too; a clone is the same
+/// connection. Reads take what the loop has received. Writes go out at once if nothing is queued,
+/// else behind it; errors of what was queued come with the next write or
+/// [`flush`](std::io::Write::flush).
+///
+/// When the last clone is dropped, what was written is sent and the connection is closed.
+#[derive(Clone)]
+pub struct TcpStream {
+    shared: Arc<LastHandle>,
+}
+
+impl TcpStream {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared.0
+    }
+
+    /// The address of the peer.
+    ///
+    /// # Errors
+    ///
+    /// Those of `getpeername(2)`: `NotConnected` after a reset.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        addr::peer(self.as_fd())
+    }
+
+    /// The address of this side.
+    ///
+    /// # Errors
+    ///
+    /// Those of `getsockname(2)`.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        addr::local(self.as_fd())
+    }
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared().fd.as_fd()
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpStream")
+            .field("peer", &self.peer_addr().ok())
+            .field("local", &self.local_addr().ok())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Closes the connection when no handle is left.
+struct LastHandle(Arc<Shared>);
+
+impl Drop for LastHandle {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.dropped = true;
+        state.inbox.clear();
+        self.0.poke(&mut state);
+    }
+}
+
+/// What a blocking call answers on the loop's own thread, where it would wait for itself.
+pub(crate) fn would_deadlock() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Deadlock,
+        "a blocking call on the loop's own thread would wait for ever; use a Handler there",
+    )
+}
