@@ -15,6 +15,6 @@ pub use args::Args;
 pub use failure::{Failure, run};
 pub use histogram::Histogram;
 pub use limits::{cpu_seconds, locked_memory_limit, raise_descriptor_limit};
-pub use net::{connecting_socket, listen};
+pub use net::{connecting_socket, limit_socket_buffers, listen};
 pub use output::{print_error, print_line, write_out};
 pub use signals::{NextSignal, Signals, signal_name};

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener, TcpStream},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
 use crate::Failure;
@@ -39,7 +39,8 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     if unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) } != 0 {
         return Err(failed(&io::Error::last_os_error()));
     }
-    no_delay(listener.as_raw_fd()).map_err(|e| failed(&e))?;
+    set_option(listener.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)
+        .map_err(|e| failed(&e))?;
     Ok(listener)
 }
 
@@ -61,18 +62,22 @@ pub fn connecting_socket(peer: &SocketAddr) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
-fn no_delay(socket: i32) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the option reads a `c_int` of `c_int` size, and that is what it gets.
-    let answer = unsafe {
-        libc::setsockopt(
-            socket,
-            libc::IPPROTO_TCP,
-            libc::TCP_NODELAY,
-            (&raw const on).cast(),
-            libc::socklen_t::try_from(size_of_val(&on)).unwrap_or(4),
-        )
-    };
+/// Limits what the kernel keeps for a socket in each direction; before it is connected.
+///
+/// # Errors
+///
+/// Those of `setsockopt(2)`.
+pub fn limit_socket_buffers(socket: &impl AsRawFd, bytes: i32) -> io::Result<()> {
+    set_option(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)?;
+    set_option(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
+}
+
+fn set_option(socket: RawFd, level: i32, option: i32, value: libc::c_int) -> io::Result<()> {
+    const BYTES: libc::socklen_t = 4;
+    const { assert!(size_of::<libc::c_int>() == BYTES as usize) };
+    // SAFETY: the option reads an integer of this size, and that is what it gets.
+    let answer =
+        unsafe { libc::setsockopt(socket, level, option, (&raw const value).cast(), BYTES) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
