@@ -70,7 +70,7 @@ impl<T> Builder<T> {
             entries: 256,
             completions: 4096,
             operations: 16_384,
-            buffers: 256,
+            buffers: 1024,
             buffer_bytes: 4096,
             loops: 1,
             share_workers: false,

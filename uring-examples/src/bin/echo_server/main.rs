@@ -36,7 +36,7 @@ Usage: echo_server [--listen ADDR] [--loops N] [--reuseport] [--mode callback|bl
   --reuseport        a listening socket for each loop, instead of handing connections over
   --mode MODE        callback: handlers on the loops; blocking: a thread for each connection
                      [callback]
-  --buffers N        how many buffers each loop receives into, a power of two [256]
+  --buffers N        how many buffers each loop receives into, a power of two [1024]
   --buffer-size B    bytes of each [4096]
   --stats            print the counters once a second
   -h, --help         print this
@@ -73,7 +73,7 @@ impl Options {
             loops: 1,
             reuseport: false,
             mode: Mode::Callback,
-            buffers: 256,
+            buffers: 1024,
             buffer_bytes: 4096,
             stats: false,
         };
