@@ -127,7 +127,8 @@ fn panel(out: &mut String, x: f64, y: f64, title: &str, bars: &[Bar<'_>]) {
 fn text(out: &mut String, x: f64, y: f64, anchor: &str, weight: &str, text: &str) {
     let _ = writeln!(
         out,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-weight=\"{weight}\">{}</text>",
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" \
+         font-weight=\"{weight}\">{}</text>",
         escape(text)
     );
 }

@@ -198,7 +198,8 @@ fn cell_table(text: &mut String, results: &Results, c: usize, cell: &Cell) {
         };
         let [p50, p99, p999] = row.latency_us;
         let mut out = format!(
-            "{:<28}{:>10.0}{:>7.0}%{p50:>9.0}{p99:>9.0}{p999:>9.0}{:>9.2}{:>8}{:>6.0}{:>6.0} {:<10}",
+            "{:<28}{:>10.0}{:>7.0}%{p50:>9.0}{p99:>9.0}{p999:>9.0}\
+             {:>9.2}{:>8}{:>6.0}{:>6.0} {:<10}",
             server.label,
             row.rate,
             100.0 * row.spread,

@@ -176,8 +176,8 @@ impl Server<'_> {
             self.enter(0).expect("a full submission queue can be submitted");
         }
         // SAFETY: sends read from the pool, which lives as long as the process, or from a copy on
-        // the heap; either is given back only after its send completed; no other entry points anywhere. A descriptor is
-        // closed only when no entry of its connection is left.
+        // the heap; either is given back only after its send completed; no other entry points
+        // anywhere. A descriptor is closed only when no entry of its connection is left.
         unsafe { self.queue.push(&entry) }.expect("there is room: a submit empties the queue");
     }
 
