@@ -7,8 +7,14 @@
 mod util;
 
 mod alloc;
+mod cancel;
+mod counters;
+mod descriptors;
+mod operations;
+mod pool;
 mod scenes;
 mod teardown;
+mod twins;
 
 #[global_allocator]
 static ALLOCATOR: alloc::Allocator = alloc::Allocator;
