@@ -99,7 +99,7 @@ pub use opcode::OpCode;
 pub use operation::{AnyItem, AnyOperation, AnyOutput, OnWorker, Operation};
 pub use payload::Payload;
 pub use pool::{Pool, PoolError, RecvBuf, SharedBuf};
-pub use raw::{Completions, PushError, RawRing};
+pub use raw::{CompletionQueue, Completions, PushError, RawRing, SubmissionQueue, Submitter};
 pub use ring::{Chain, Event, Ring, Scope, Stats, leaked_operations};
 pub use setup::{Builder, Features, SetupError, SetupFlags};
 pub use sqe::{Sqe, SqeFlags};

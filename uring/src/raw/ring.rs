@@ -4,27 +4,24 @@ use std::{
     io,
     marker::PhantomData,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    ptr,
     rc::Rc,
-    sync::atomic::{Ordering, fence},
     time::{Duration, Instant},
 };
 
 use uring_sys as sys;
 
-use super::{Completions, Map, PushError, RingFd, cq::Cq, sq::Sq};
+use super::{
+    CompletionQueue, Completions, Map, PushError, RingFd, SubmissionQueue, Submitter,
+    cq::Cq,
+    gate::{Gate, timespec},
+    sq::Sq,
+};
 use crate::{
-    Builder, Cqe, Features, Pool, PoolError, RingId, SetupFlags, SqFlags, Sqe,
-    enter::{self, EnterFlags, Situation},
-    setup::Granted,
+    Builder, Cqe, Features, Pool, PoolError, RingId, SetupFlags, SqFlags, Sqe, setup::Granted,
 };
 
-/// The longest timeout that is passed on: a hundred years. Larger ones overflow in the kernel and
-/// come back as `EINVAL`.
-const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
 /// The `user_data` of the timeout entry that stands in for `EXT_ARG` on Linux 5.10.
-const STAND_IN: u64 = u64::MAX;
+pub(super) const STAND_IN: u64 = u64::MAX;
 
 /// A ring for runtime authors, who keep their own table of operations.
 ///
@@ -60,10 +57,7 @@ const STAND_IN: u64 = u64::MAX;
 pub struct RawRing {
     sq: Sq,
     cq: Cq,
-    entrance: i32,
-    registered: bool,
-    granted: Granted,
-    enters: u64,
+    gate: Gate,
     id: RingId,
     /// Read by the kernel when the stand-in timeout is submitted, which may be an enter later.
     stand_in: Box<sys::__kernel_timespec>,
@@ -97,15 +91,7 @@ impl RawRing {
         Ok(Self {
             sq: Sq::new(&rings, &entries, params),
             cq: Cq::new(&rings, params),
-            entrance: fd.entrance(),
-            registered: fd.is_registered(),
-            granted: Granted {
-                flags: SetupFlags::from_bits_retain(params.flags),
-                features: Features::from_bits_retain(params.features),
-                entries: params.sq_entries,
-                completions: params.cq_entries,
-            },
-            enters: 0,
+            gate: Gate::new(&fd, params),
             id: RingId::next(),
             stand_in: Box::default(),
             _rings: rings,
@@ -118,29 +104,29 @@ impl RawRing {
     /// The flags that the kernel granted.
     #[must_use]
     pub const fn setup_flags(&self) -> SetupFlags {
-        self.granted.flags
+        self.gate.granted.flags
     }
 
     /// The features that the kernel has.
     #[must_use]
     pub const fn features(&self) -> Features {
-        self.granted.features
+        self.gate.granted.features
     }
 
     /// How many entries one submission holds.
     #[must_use]
     pub const fn entries(&self) -> u32 {
-        self.granted.entries
+        self.gate.granted.entries
     }
 
     /// How many completions are kept until they are read.
     #[must_use]
     pub const fn completions_max(&self) -> u32 {
-        self.granted.completions
+        self.gate.granted.completions
     }
 
     pub(crate) const fn granted(&self) -> Granted {
-        self.granted
+        self.gate.granted
     }
 
     pub(crate) const fn id(&self) -> RingId {
@@ -154,7 +140,7 @@ impl RawRing {
     /// How many `io_uring_enter` calls this ring has made.
     #[must_use]
     pub const fn enters(&self) -> u64 {
-        self.enters
+        self.gate.enters
     }
 
     /// How many completions the kernel lost for want of memory, since the ring was made.
@@ -199,12 +185,36 @@ impl RawRing {
     #[doc(alias = "io_uring_get_sqe")]
     #[inline]
     pub fn push(&mut self, entry: Sqe) -> Result<(), PushError> {
-        let Some(slot) = self.sq.slot() else { return Err(PushError(entry)) };
-        // SAFETY: the slot is inside the mapping, aligned, and not read by the kernel before the
-        // tail is published.
-        unsafe { slot.write(entry) };
-        self.sq.advance();
-        Ok(())
+        self.sq.push(entry)
+    }
+
+    /// The ring as three handles, for code that submits and reaps in different places.
+    ///
+    /// What is pushed is shown to the kernel when the [`SubmissionQueue`] is dropped or its
+    /// [`publish`](SubmissionQueue::publish) is called; the [`Submitter`] submits what it finds
+    /// then.
+    ///
+    /// ```
+    /// use uring::{RawRing, Sqe};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let Ok(_) = uring::check() else { return Ok(()) };
+    /// let mut ring = RawRing::builder().entries(8).build()?;
+    /// let (mut submitter, mut queue, mut completions) = ring.split();
+    /// queue.push(Sqe::nop().with_user_data(7))?;
+    /// queue.publish();
+    /// submitter.submit_and_wait(1)?;
+    /// assert_eq!(completions.pop().map(|cqe| cqe.user_data()), Some(7));
+    /// # Ok(()) }
+    /// ```
+    pub fn split(&mut self) -> (Submitter<'_>, SubmissionQueue<'_>, CompletionQueue<'_>) {
+        let view = *self.sq.view();
+        let ext_arg = self.features().contains(Features::EXT_ARG);
+        (
+            Submitter { gate: &mut self.gate, view },
+            SubmissionQueue { sq: &mut self.sq },
+            CompletionQueue { cq: &mut self.cq, hides_stand_ins: !ext_arg },
+        )
     }
 
     pub(crate) const fn sq(&mut self) -> &mut Sq {
@@ -253,7 +263,7 @@ impl RawRing {
     #[doc(alias = "io_uring_get_events")]
     pub fn wait(&mut self, min: u32, until: Option<Instant>) -> io::Result<u32> {
         // more than the queue holds can never be read at once
-        let min = min.min(self.granted.completions);
+        let min = min.min(self.gate.granted.completions);
         loop {
             let want = if self.cq.ready() >= min { 0 } else { min };
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -275,54 +285,11 @@ impl RawRing {
     /// One `io_uring_enter`, or none if there is nothing to enter for. Fails with the errno.
     #[inline]
     pub(crate) fn enter(&mut self, min: u32, timeout: Option<Duration>) -> Result<u32, i32> {
-        let ext_arg = self.granted.features.contains(Features::EXT_ARG);
-        if let Some(timeout) = timeout.filter(|_| !ext_arg) {
+        if let Some(timeout) = timeout.filter(|_| !self.features().contains(Features::EXT_ARG)) {
             self.push_stand_in(min, timeout)?;
         }
-        let to_submit = self.sq.publish();
-        if self.granted.flags.contains(SetupFlags::SQPOLL) {
-            // Full fence: the thread stores NEED_WAKEUP and then reads the tail, we stored the tail
-            // and now read NEED_WAKEUP; with less, each can miss the other's store.
-            fence(Ordering::SeqCst);
-        }
-        let situation = Situation {
-            setup: self.granted.flags,
-            features: self.granted.features,
-            registered: self.registered,
-            sq: self.sq.flags(),
-            to_submit,
-            min_complete: min,
-            timed: timeout.is_some(),
-        };
-        let Some(flags) = enter::flags(situation) else { return Ok(to_submit) };
-        self.enters += 1;
-        if !flags.contains(EnterFlags::EXT_ARG) {
-            return self.call(to_submit, min, flags, ptr::null(), 0);
-        }
-        let time = timespec(timeout.unwrap_or_default());
-        let argument = sys::io_uring_getevents_arg {
-            ts: (&raw const time).expose_provenance() as u64,
-            ..Default::default()
-        };
-        self.call(to_submit, min, flags, &raw const argument, size_of_val(&argument))
-    }
-
-    #[inline]
-    fn call(
-        &self,
-        to_submit: u32,
-        min: u32,
-        flags: EnterFlags,
-        argument: *const sys::io_uring_getevents_arg,
-        bytes: usize,
-    ) -> Result<u32, i32> {
-        // SAFETY: the argument is null with size 0, or an `io_uring_getevents_arg` whose `ts`
-        // points to a timespec, both alive in the caller's frame. Entries in the queue were made by
-        // constructors whose contract covers what the kernel does with them.
-        let answer = unsafe {
-            sys::io_uring_enter(self.entrance, to_submit, min, flags.bits(), argument.cast(), bytes)
-        };
-        u32::try_from(answer).map_err(|_| -answer)
+        self.sq.publish();
+        self.gate.enter(self.sq.view(), min, timeout)
     }
 
     /// Shows the entries to the submission thread, and waits until it has made room for one.
@@ -348,10 +315,7 @@ impl RawRing {
             std::thread::yield_now();
             return Ok(1);
         }
-        let mut flags = EnterFlags::SQ_WAIT;
-        flags.set(EnterFlags::REGISTERED_RING, self.registered);
-        self.enters += 1;
-        self.call(0, 0, flags, ptr::null(), 0).map(|_| 1)
+        self.gate.await_room().map(|_| 1)
     }
 
     /// Linux 5.10 has no timeout in the enter: an entry that ends after `min` completions, or when
@@ -380,18 +344,8 @@ impl RawRing {
     #[doc(alias = "io_uring_cqe_seen")]
     #[inline]
     pub fn pop(&mut self) -> Option<Cqe> {
-        loop {
-            let cqe = self.cq.take()?;
-            self.cq.release();
-            if !self.is_stand_in(&cqe) {
-                return Some(cqe);
-            }
-        }
-    }
-
-    #[inline]
-    fn is_stand_in(&self, cqe: &Cqe) -> bool {
-        cqe.user_data() == STAND_IN && !self.granted.features.contains(Features::EXT_ARG)
+        let hides_stand_ins = !self.features().contains(Features::EXT_ARG);
+        CompletionQueue { cq: &mut self.cq, hides_stand_ins }.pop()
     }
 
     /// The completions that can be read now; the kernel learns in one store that they were.
@@ -435,14 +389,5 @@ impl RawRing {
 impl AsFd for RawRing {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
-    }
-}
-
-/// The kernel's form of a duration, clamped to what it takes.
-pub(crate) fn timespec(time: Duration) -> sys::__kernel_timespec {
-    let time = time.min(TIMEOUT_MAX);
-    sys::__kernel_timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(time.subsec_nanos()),
     }
 }

@@ -33,9 +33,49 @@ pub(crate) struct Sq {
     tail: u32,
     /// The kernel's head as last read; only ever behind.
     head: u32,
+    view: View,
+}
+
+/// The words of the queue that we share with the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
     khead: NonNull<AtomicU32>,
     ktail: NonNull<AtomicU32>,
     kflags: NonNull<AtomicU32>,
+}
+
+impl View {
+    #[inline]
+    fn khead(&self) -> &AtomicU32 {
+        // SAFETY: `as_ref` asks for an aligned, initialised value that outlives the borrow, and for
+        // no mutable alias: `Map::at` checked place and alignment, the mapping is held by the ring,
+        // which whoever has a view holds or borrows, and the kernel accesses the word atomically,
+        // as we do.
+        unsafe { self.khead.as_ref() }
+    }
+
+    #[inline]
+    fn ktail(&self) -> &AtomicU32 {
+        // SAFETY: as for `khead`.
+        unsafe { self.ktail.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn flags(&self) -> SqFlags {
+        // SAFETY: as for `khead`.
+        let flags = unsafe { self.kflags.as_ref() };
+        // Relaxed: the bits are hints, and whoever acts on them enters the kernel. SQPOLL's
+        // NEED_WAKEUP needs the full fence that `Gate::enter` has.
+        SqFlags::from_bits_retain(flags.load(Ordering::Relaxed))
+    }
+
+    /// How many published entries the kernel has not consumed.
+    #[inline]
+    pub(crate) fn published(&self) -> u32 {
+        // Relaxed: our own store. Acquire pairs with the kernel's release of the head.
+        let tail = self.ktail().load(Ordering::Relaxed);
+        tail.wrapping_sub(self.khead().load(Ordering::Acquire))
+    }
 }
 
 impl Sq {
@@ -61,36 +101,31 @@ impl Sq {
             capacity,
             tail: 0,
             head: 0,
-            khead: rings.at(off.head, 1),
-            ktail: rings.at(off.tail, 1),
-            kflags: rings.at(off.flags, 1),
+            view: View {
+                khead: rings.at(off.head, 1),
+                ktail: rings.at(off.tail, 1),
+                kflags: rings.at(off.flags, 1),
+            },
         };
         sq.tail = sq.ktail().load(Ordering::Relaxed);
         sq.head = sq.tail;
         sq
     }
 
-    #[inline]
     fn khead(&self) -> &AtomicU32 {
-        // SAFETY: `as_ref` asks for an aligned, initialised value that outlives the borrow, and for
-        // no mutable alias: `Map::at` checked place and alignment, the mapping is held by the ring
-        // that holds `self`, and the kernel accesses the word atomically, as we do.
-        unsafe { self.khead.as_ref() }
+        self.view.khead()
     }
 
-    #[inline]
     fn ktail(&self) -> &AtomicU32 {
-        // SAFETY: as for `khead`.
-        unsafe { self.ktail.as_ref() }
+        self.view.ktail()
     }
 
-    #[inline]
     pub(crate) fn flags(&self) -> SqFlags {
-        // SAFETY: as for `khead`.
-        let flags = unsafe { self.kflags.as_ref() };
-        // Relaxed: the bits are hints, and whoever acts on them enters the kernel. SQPOLL's
-        // NEED_WAKEUP needs the full fence that `RawRing::enter` has.
-        SqFlags::from_bits_retain(flags.load(Ordering::Relaxed))
+        self.view.flags()
+    }
+
+    pub(crate) const fn view(&self) -> &View {
+        &self.view
     }
 
     /// Where the next entry goes, or `None` if the queue is full.
@@ -109,6 +144,17 @@ impl Sq {
         Some(slot.cast()) // `Sqe` is transparent over the kernel's struct
     }
 
+    /// Writes an entry into the next slot.
+    #[inline]
+    pub(crate) fn push(&mut self, entry: Sqe) -> Result<(), PushError> {
+        let Some(slot) = self.slot() else { return Err(PushError(entry)) };
+        // SAFETY: the slot is inside the mapping, aligned, and not read by the kernel before the
+        // tail is published.
+        unsafe { slot.write(entry) };
+        self.advance();
+        Ok(())
+    }
+
     /// Counts the entry that was written to the [`slot`](Self::slot).
     #[inline]
     pub(crate) const fn advance(&mut self) {
@@ -121,12 +167,11 @@ impl Sq {
         self.tail = self.tail.wrapping_sub(count);
     }
 
-    /// Shows the entries to the kernel, and says how many it has not consumed.
+    /// Shows the entries to the kernel.
     #[inline]
-    pub(crate) fn publish(&mut self) -> u32 {
+    pub(crate) fn publish(&mut self) {
         // Release pairs with the kernel's acquire of the tail: it must see the entries first.
         self.ktail().store(self.tail, Ordering::Release);
-        self.waiting()
     }
 
     /// How many entries the kernel has not consumed.

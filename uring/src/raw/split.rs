@@ -1,0 +1,149 @@
+//! The raw ring as three handles that can be held apart.
+
+use std::{io, time::Duration};
+
+use super::{
+    Completions, PushError,
+    cq::Cq,
+    gate::Gate,
+    ring::STAND_IN,
+    sq::{Sq, View},
+};
+use crate::{Cqe, Features, SqFlags, Sqe};
+
+/// Enters the kernel for a [`RawRing`](crate::RawRing) that was [split](crate::RawRing::split).
+#[derive(Debug)]
+pub struct Submitter<'r> {
+    pub(super) gate: &'r mut Gate,
+    pub(super) view: View,
+}
+
+impl Submitter<'_> {
+    /// Hands the published entries to the kernel, and says how many it took.
+    ///
+    /// # Errors
+    ///
+    /// As [`RawRing::submit`](crate::RawRing::submit).
+    #[doc(alias = "io_uring_submit")]
+    pub fn submit(&mut self) -> io::Result<u32> {
+        self.submit_and_wait(0)
+    }
+
+    /// Hands the published entries to the kernel and waits for `min` completions, in one system
+    /// call; says how many entries the kernel took.
+    ///
+    /// # Errors
+    ///
+    /// As [`RawRing::submit_and_wait`](crate::RawRing::submit_and_wait).
+    #[doc(alias = "io_uring_submit_and_wait")]
+    pub fn submit_and_wait(&mut self, min: u32) -> io::Result<u32> {
+        self.gate.enter(&self.view, min, None).map_err(io::Error::from_raw_os_error)
+    }
+
+    /// The same, and waits no longer than `limit`. Since Linux 5.11.
+    ///
+    /// If entries were submitted, that the time was up is not told: the completion queue tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit_and_wait`](Self::submit_and_wait); `ETIME` if nothing was submitted and the time
+    /// was up; `Unsupported` before Linux 5.11, where [`RawRing::wait`](crate::RawRing::wait)
+    /// works.
+    #[doc(alias = "io_uring_submit_and_wait_timeout")]
+    pub fn submit_and_wait_timeout(&mut self, min: u32, limit: Duration) -> io::Result<u32> {
+        if !self.gate.granted.features.contains(Features::EXT_ARG) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.gate.enter(&self.view, min, Some(limit)).map_err(io::Error::from_raw_os_error)
+    }
+
+    /// What the kernel says of the submission side.
+    #[must_use]
+    pub fn sq_flags(&self) -> SqFlags {
+        self.view.flags()
+    }
+}
+
+/// The queue of entries of a [`RawRing`](crate::RawRing) that was [split](crate::RawRing::split).
+/// Dropping it publishes what was pushed.
+#[derive(Debug)]
+pub struct SubmissionQueue<'r> {
+    pub(super) sq: &'r mut Sq,
+}
+
+impl SubmissionQueue<'_> {
+    /// Queues an entry.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`] with the entry if the queue is full: submit, then push it again.
+    #[doc(alias = "io_uring_get_sqe")]
+    #[inline]
+    pub fn push(&mut self, entry: Sqe) -> Result<(), PushError> {
+        self.sq.push(entry)
+    }
+
+    /// Shows what was pushed to the kernel, which takes it at the next submission; a submission
+    /// thread may take it at once.
+    pub fn publish(&mut self) {
+        self.sq.publish();
+    }
+
+    /// How many entries were pushed and not yet consumed by the kernel.
+    #[doc(alias = "io_uring_sq_ready")]
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.sq.waiting()
+    }
+
+    /// How many entries can be pushed before the next submission.
+    #[doc(alias = "io_uring_sq_space_left")]
+    #[must_use]
+    pub fn room(&self) -> u32 {
+        self.sq.room()
+    }
+}
+
+impl Drop for SubmissionQueue<'_> {
+    fn drop(&mut self) {
+        self.sq.publish();
+    }
+}
+
+/// The queue of completions of a [`RawRing`](crate::RawRing) that was
+/// [split](crate::RawRing::split).
+#[derive(Debug)]
+pub struct CompletionQueue<'r> {
+    pub(super) cq: &'r mut Cq,
+    /// Before Linux 5.11, the timeouts of [`RawRing::wait`](crate::RawRing::wait) complete here.
+    pub(super) hides_stand_ins: bool,
+}
+
+impl CompletionQueue<'_> {
+    /// Reads the next completion, if there is one; never a system call.
+    #[doc(alias = "io_uring_peek_cqe")]
+    #[doc(alias = "io_uring_cqe_seen")]
+    #[inline]
+    pub fn pop(&mut self) -> Option<Cqe> {
+        loop {
+            let cqe = self.cq.take()?;
+            self.cq.release();
+            if !(self.hides_stand_ins && cqe.user_data() == STAND_IN) {
+                return Some(cqe);
+            }
+        }
+    }
+
+    /// The completions that can be read now; the kernel learns in one store that they were.
+    pub fn completions(&mut self) -> Completions<'_> {
+        let left = self.cq.ready();
+        Completions { cq: self.cq, left }
+    }
+
+    /// How many completions can be read.
+    #[doc(alias = "io_uring_cq_ready")]
+    #[must_use]
+    pub fn ready(&mut self) -> u32 {
+        self.cq.ready()
+    }
+}
