@@ -47,14 +47,16 @@ impl EventLoop {
         call(&mut Cx { state: &mut self.state })
     }
 
-    /// Runs one turn, and sleeps in it until `until` at the latest if there is nothing to do;
-    /// without `until` it does not sleep. For programs that have a loop of their own.
+    /// Runs one turn. If it finds nothing to call, it sleeps until there is, or until `until` at
+    /// the latest; without `until` it does not sleep. For programs that have a loop of their own.
     ///
     /// # Errors
     ///
     /// Those of `io_uring_enter(2)` that no loop survives.
     pub fn turn(&mut self, until: Option<Instant>) -> io::Result<()> {
-        self.state.turn(until.is_some(), until)
+        // who waits for what a closure does must hear of it before the loop sleeps
+        let called = self.state.run_ready();
+        self.state.go(until.is_some() && !called, until)
     }
 
     /// Runs until [`Handle::shutdown`], and says how it ended.

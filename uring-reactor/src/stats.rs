@@ -56,8 +56,8 @@ macro_rules! counters {
 counters! {
     /// Turns of the loop.
     turns,
-    /// Calls of `io_uring_enter(2)`: at most one a turn, unless one has more to submit than the loop
-    /// was made for at once, or a signal arrives.
+    /// Calls of `io_uring_enter(2)`: at most one a turn, unless a turn submits more than the
+    /// submission queue holds, or a signal arrives.
     enters,
     /// Operations submitted.
     submissions,

@@ -8,7 +8,7 @@ use std::{
 use uring::{Event, SqFlags};
 
 use crate::{
-    SourceEvent, SourceId,
+    SourceEvent, SourceId, Stats,
     command::Command,
     state::{Alarm, BELL, State},
     target::{Arrival, Dest, Target},
@@ -29,12 +29,26 @@ pub(crate) fn after(limit: Duration) -> Instant {
 impl State {
     /// Runs one turn. It sleeps, until `until` at the latest, if there is nothing to do.
     pub(crate) fn turn(&mut self, may_sleep: bool, until: Option<Instant>) -> io::Result<()> {
+        self.run_ready();
+        self.go(may_sleep, until)
+    }
+
+    /// The first half of a turn: calls what can be called now, and says whether there was any.
+    pub(crate) fn run_ready(&mut self) -> bool {
         self.stats.turns += 1;
+        let called = |stats: &Stats| stats.commands + stats.polls + stats.timers;
+        let before = called(&self.stats);
+        let queued = !self.pokes.is_empty() || !self.refused.is_empty();
         self.run_commands();
         self.run_tasks();
         self.run_timers();
         self.run_pokes();
         self.run_refused();
+        queued || called(&self.stats) != before
+    }
+
+    /// The second half: submits, waits, and calls what has completed.
+    pub(crate) fn go(&mut self, may_sleep: bool, until: Option<Instant>) -> io::Result<()> {
         if !self.bell_armed {
             self.arm_bell();
         }
