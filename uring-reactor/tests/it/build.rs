@@ -1,0 +1,98 @@
+//! Loops that cannot be made say why, and leave nothing behind.
+
+use std::io;
+
+use uring_reactor::{BuildError, EventLoop, Reactor, uring::Unavailable};
+
+use crate::util::{open_descriptors, threads_named};
+
+#[test]
+fn a_reactor_without_loops_is_refused_by_name() {
+    let error = Reactor::builder().loops(0).build().unwrap_err();
+    assert!(matches!(error, BuildError::BadSettings(_)), "{error:?}");
+    assert!(error.to_string().contains("0 were asked for"), "{error}");
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn impossible_sizes_are_refused_by_name() {
+    need_loops!();
+    for (reactor, word) in [
+        (Reactor::builder().operations(0), "at least one operation"),
+        (Reactor::builder().entries(0), "at least 1"),
+        (Reactor::builder().completions(1), "fewer completions"),
+        (Reactor::builder().buffers(3, 4096), "power of two"),
+        (Reactor::builder().buffers(8, 0), "buffer"),
+    ] {
+        let error = reactor.name("refused").build().unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+        assert_eq!(threads_named("refused"), 0, "{error}");
+    }
+}
+
+#[test]
+fn a_disabled_io_uring_is_not_tried() {
+    isolated!("URING_DISABLE" = "1");
+    let disabled = |error: BuildError| match error {
+        BuildError::Ring(error) => matches!(error.reason, Unavailable::Disabled),
+        _ => false,
+    };
+    let error = uring_reactor::check().map(drop).unwrap_err();
+    assert!(error.to_string().contains("URING_DISABLE"), "{error}");
+    assert!(disabled(EventLoop::builder().build().map(drop).unwrap_err()));
+    let error = Reactor::builder().loops(2).name("disabled").build().unwrap_err();
+    assert!(disabled(error));
+    assert_eq!(threads_named("disabled"), 0);
+    let error = io::Error::from(EventLoop::builder().build().unwrap_err());
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+}
+
+#[test]
+fn without_descriptors_it_fails_by_name_and_leaves_no_thread_and_no_descriptor() {
+    need_loops!();
+    isolated!();
+    let start = open_descriptors();
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call writes one `rlimit`.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
+    let all = limit.rlim_cur;
+    let mut built = 0;
+    for more in 0..12 {
+        limit.rlim_cur = (start + more) as u64;
+        // SAFETY: the call reads one `rlimit`.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+        let made = Reactor::builder().loops(2).share_workers().name("starved").build();
+        limit.rlim_cur = all;
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+        match made {
+            Ok(_reactor) => built += 1,
+            Err(error) => {
+                let known = match &error {
+                    BuildError::Ring(error) => matches!(error.reason, Unavailable::NoDescriptor),
+                    BuildError::System(error) => error.raw_os_error() == Some(24), // EMFILE
+                    _ => false,
+                };
+                assert!(known, "with {more} descriptors: {error:?}");
+                assert_eq!(built, 0, "fewer were enough");
+            }
+        }
+        assert_eq!(threads_named("starved"), 0, "with {more} descriptors");
+        assert_eq!(open_descriptors(), start, "with {more} descriptors");
+    }
+    assert!(built > 0, "12 descriptors are enough for two loops");
+}
+
+#[test]
+fn each_reason_says_what_to_do() {
+    let too_old = BuildError::TooOld {
+        missing: uring_reactor::uring::SetupFlags::DEFER_TASKRUN,
+        release: "5.15.0".into(),
+    };
+    let text = too_old.to_string();
+    for word in ["5.15.0", "DEFER_TASKRUN", "6.1"] {
+        assert!(text.contains(word), "{text}");
+    }
+    let system = BuildError::System(io::Error::from_raw_os_error(24));
+    assert!(std::error::Error::source(&system).is_some(), "the cause is the source");
+}
