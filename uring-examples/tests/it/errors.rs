@@ -1,0 +1,93 @@
+//! What users do wrong, and what machines lack: each has its message and its exit code.
+
+use std::{net::TcpListener, process::Command};
+
+use crate::util::{CAT, ECHO_LOAD, ECHO_RING, URING_CHECK, has_multishot, has_ring, run};
+
+const PROGRAMS: [&str; 4] = [CAT, ECHO_LOAD, ECHO_RING, URING_CHECK];
+
+#[test]
+fn every_program_explains_itself() {
+    for program in PROGRAMS {
+        for flag in ["--help", "-h"] {
+            let ended = run(Command::new(program).arg(flag), b"");
+            assert!(ended.status.success(), "{program}: {}", ended.stderr);
+            assert!(ended.text().contains("Usage: "), "{program}: {}", ended.text());
+        }
+    }
+}
+
+#[test]
+fn unknown_flags_and_bad_values_are_named_with_exit_code_2() {
+    let cases: [(&str, &[&str], &str); 10] = [
+        (CAT, &["--frobnicate"], "--frobnicate"),
+        (ECHO_LOAD, &["--frobnicate"], "--frobnicate"),
+        (ECHO_RING, &["--frobnicate"], "--frobnicate"),
+        (URING_CHECK, &["--frobnicate"], "--frobnicate"),
+        (URING_CHECK, &["now"], "`now`"),
+        (ECHO_RING, &["--listen", "not-an-address"], "`not-an-address`"),
+        (ECHO_RING, &["--listen"], "--listen needs a value"),
+        (ECHO_RING, &["--buffers", "1000"], "try 1024"),
+        (ECHO_LOAD, &["--size", "0"], "from 1 to"),
+        (ECHO_LOAD, &["--seconds", "soon"], "`soon`"),
+    ];
+    for (program, args, word) in cases {
+        let ended = run(Command::new(program).args(args), b"");
+        assert_eq!(ended.code(), Some(2), "{program} {args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(word), "{program} {args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("--help"), "{program} {args:?}: {}", ended.stderr);
+        assert_eq!(ended.text(), "", "{program} {args:?}");
+    }
+}
+
+#[test]
+fn a_port_in_use_and_a_strange_address_are_named_with_the_way_out() {
+    if !has_multishot("errors::a_port_in_use_and_a_strange_address_are_named_with_the_way_out") {
+        return;
+    }
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let ended = run(Command::new(ECHO_RING).args(["--listen", &address]), b"");
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    for word in [&address[..], "in use", "--listen"] {
+        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    }
+    // 192.0.2.0/24 is for documentation: no machine has it
+    let ended = run(Command::new(ECHO_RING).args(["--listen", "192.0.2.1:7878"]), b"");
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("192.0.2.1:7878"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    if !has_multishot("errors::a_server_that_is_not_there_is_named") {
+        return;
+    }
+    let gone = "127.0.0.1:1"; // tcpmux, which nobody runs
+    let ended = run(Command::new(ECHO_LOAD).args(["--connect", gone]), b"");
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(gone), "{}", ended.stderr);
+    assert!(ended.stderr.contains("nobody listens"), "{}", ended.stderr);
+}
+
+#[test]
+fn without_io_uring_every_program_says_why_and_what_to_do() {
+    for program in PROGRAMS {
+        let ended = run(Command::new(program).env("URING_DISABLE", "1"), b"");
+        assert_eq!(ended.code(), Some(1), "{program}: {}", ended.stderr);
+        assert!(ended.stderr.contains("URING_DISABLE=1; unset it"), "{program}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn uring_check_tells_the_kernel_and_the_memory() {
+    if !has_ring("errors::uring_check_tells_the_kernel_and_the_memory") {
+        return;
+    }
+    let ended = run(&mut Command::new(URING_CHECK), b"");
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    for word in [release.trim(), "READV", "KiB", "locked:"] {
+        assert!(ended.text().contains(word), "{}", ended.text());
+    }
+}

@@ -1,0 +1,7 @@
+//! Runs each program as a user would.
+
+mod cat;
+mod echo;
+mod errors;
+mod load;
+mod util;
