@@ -2,9 +2,10 @@
 
 use std::fs;
 
-/// The value of a line `name:\tvalue` of `/proc/self/status`.
+/// The value of a line `name:\tvalue` of this thread's status: filters and capabilities are a
+/// thread's own, and `/proc/self` tells those of the first.
 fn status(name: &str) -> Option<String> {
-    field(&fs::read_to_string("/proc/self/status").ok()?, name).map(str::to_owned)
+    field(&fs::read_to_string("/proc/thread-self/status").ok()?, name).map(str::to_owned)
 }
 
 fn field<'t>(status: &'t str, name: &str) -> Option<&'t str> {
