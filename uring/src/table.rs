@@ -83,9 +83,10 @@ impl<O, C> Table<O, C> {
         self.capacity() - self.live
     }
 
-    /// The generation that a later table over the same indices has to start at.
-    pub(crate) fn next_generation(&self) -> u32 {
-        self.slots.iter().map(|slot| slot.generation).max().map_or(0, |last| last + 1)
+    /// The generation that a later table over the same indices has to start at; `None` if this one
+    /// has no places, and so has used none.
+    pub(crate) fn next_generation(&self) -> Option<u32> {
+        self.slots.iter().map(|slot| slot.generation).max().map(|last| last + 1)
     }
 
     /// The place of an operation. It is never turned into a reference while the kernel may use it.

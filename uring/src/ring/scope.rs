@@ -152,7 +152,9 @@ impl<P: Operation, X> Scope<'_, P, X> {
 impl<P: Operation, X> Drop for Scope<'_, P, X> {
     fn drop(&mut self) {
         drain::completely(self.core, &mut self.table);
-        self.core.scope_generation = self.table.next_generation();
+        if let Some(next) = self.table.next_generation() {
+            self.core.scope_generation = next;
+        }
     }
 }
 
