@@ -8,13 +8,19 @@ mod util;
 
 mod alloc;
 mod cancel;
+mod chains;
 mod counters;
 mod descriptors;
+mod hostile;
 mod operations;
 mod pool;
+mod queues;
 mod scenes;
+mod stale;
 mod teardown;
+mod traits;
 mod twins;
+mod waits;
 
 #[global_allocator]
 static ALLOCATOR: alloc::Allocator = alloc::Allocator;

@@ -1,0 +1,253 @@
+//! Surroundings in which io_uring is refused, or is scarce, or is somebody else's.
+
+use std::{
+    io::Write as _,
+    os::{fd::AsRawFd, unix::net::UnixStream},
+    sync::Arc,
+};
+
+use uring::{RawRing, Ring, SetupError, Unavailable, op};
+
+use crate::{
+    scenes::{self, Op, Output},
+    util::{self, Fd, Happened, Mode},
+};
+
+/// From now on `io_uring_setup` fails with `errno`: for this thread, or for the whole process.
+fn filter(errno: i32, whole_process: bool) {
+    const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+    const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let number = u32::try_from(libc::SYS_io_uring_setup).expect("a number");
+    let refuse = libc::SECCOMP_RET_ERRNO | errno.unsigned_abs();
+    let mut lines = [
+        line(LOAD, 0, 0, 0), // the number is the first field of seccomp_data
+        line(JUMP_IF_EQUAL, 0, 1, number),
+        line(RETURN, 0, 0, refuse),
+        line(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: 4, filter: lines.as_mut_ptr() };
+    // SAFETY: the call takes numbers.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    let flags = if whole_process { libc::SECCOMP_FILTER_FLAG_TSYNC } else { 0 };
+    // SAFETY: the call reads the program and its four lines.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
+    };
+    assert_eq!(answer, 0, "seccomp: {}", std::io::Error::last_os_error());
+}
+
+/// What every way to a ring says.
+#[track_caller]
+fn refusals() -> Vec<SetupError> {
+    vec![
+        uring::check().expect_err("refused"),
+        RawRing::builder().build().expect_err("refused"),
+        Ring::<op::Nop>::builder().build().expect_err("refused"),
+        Ring::<op::Nop>::builder().flags(uring::SetupFlags::empty()).build().expect_err("refused"),
+    ]
+}
+
+#[track_caller]
+fn all_refuse(is: fn(&Unavailable) -> bool, fix: &str) {
+    for error in refusals() {
+        assert!(is(&error.reason), "{error:?}");
+        assert!(error.to_string().contains(fix), "{error}");
+    }
+}
+
+macro_rules! filters {
+    ($($test:ident: $errno:expr, $whole:expr, $reason:pat, $kind:ident, $fix:expr;)*) => {$(
+        #[test]
+        fn $test() {
+            isolated!();
+            if std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").is_err() {
+                skip!("a kernel without seccomp");
+            }
+            filter($errno, $whole);
+            all_refuse(|reason| matches!(reason, $reason), $fix);
+            let error = std::io::Error::from(uring::check().expect_err("refused"));
+            assert_eq!(error.kind(), std::io::ErrorKind::$kind);
+        }
+    )*};
+}
+
+filters! {
+    a_filter_that_says_eperm_is_named_with_the_fix:
+        libc::EPERM, true, Unavailable::Seccomp, PermissionDenied, "seccomp=unconfined";
+    a_filter_of_this_thread_alone_is_named_too:
+        libc::EPERM, false, Unavailable::Seccomp, PermissionDenied, "seccomp=unconfined";
+    a_filter_that_says_enosys_is_named_with_the_fix:
+        libc::ENOSYS, true, Unavailable::FilteredNoSys, Unsupported, "io_uring_setup";
+    a_filter_of_this_thread_that_says_enosys_is_named_too:
+        libc::ENOSYS, false, Unavailable::FilteredNoSys, Unsupported, "io_uring_setup";
+}
+
+fn limit(resource: libc::__rlimit_resource_t, bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    // SAFETY: the call reads one `rlimit`.
+    assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
+}
+
+#[test]
+fn too_little_locked_memory_is_named_with_what_was_wanted_and_the_limit() {
+    isolated!();
+    // SAFETY: the call takes no pointer.
+    if unsafe { libc::geteuid() } != 0 {
+        skip!("only root can become somebody without privileges");
+    }
+    limit(libc::RLIMIT_MEMLOCK, 4096);
+    // SAFETY: the calls take no pointers.
+    assert_eq!(unsafe { libc::setresuid(65_534, 65_534, 65_534) }, 0);
+    let ring = Ring::<op::Nop>::builder().build();
+    let Err(error) = ring else {
+        skip!("this kernel does not count rings against RLIMIT_MEMLOCK");
+    };
+    let Unavailable::Memlock { wanted, limit } = error.reason else { panic!("{error:?}") };
+    assert_eq!(limit, 4096);
+    // 256 entries of 64 bytes and 4096 completions of 16, at least
+    assert!((81_920..200_000).contains(&wanted), "{wanted}");
+    assert!(error.to_string().contains("ulimit -l"), "{error}");
+    assert!(error.reason.is_transient());
+}
+
+#[test]
+fn no_free_descriptor_is_named_with_the_fix() {
+    isolated!();
+    let free = std::fs::File::open("/dev/null").expect("it").as_raw_fd();
+    limit(libc::RLIMIT_NOFILE, free.unsigned_abs().into());
+    all_refuse(|reason| matches!(reason, Unavailable::NoDescriptor), "ulimit -n");
+}
+
+#[test]
+fn a_variable_turns_it_off_before_anything_is_tried() {
+    isolated!();
+    filter(libc::EIO, true); // would be seen if anything were tried
+    // SAFETY: no other thread of this process reads the environment now.
+    unsafe { std::env::set_var("URING_DISABLE", "1") };
+    all_refuse(|reason| matches!(reason, Unavailable::Disabled), "URING_DISABLE");
+    // SAFETY: as above.
+    unsafe { std::env::set_var("URING_DISABLE", "0") };
+    all_refuse(|reason| matches!(reason, Unavailable::Other(_)), "os error 5");
+}
+
+/// Runs `body` in a forked child, and waits for it.
+fn forked(body: impl FnOnce()) {
+    // SAFETY: the child runs `body`, which uses this thread alone, and exits without destructors.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0, "fork");
+    if child == 0 {
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        // SAFETY: the call does not return.
+        unsafe { libc::_exit(i32::from(ended.is_err())) };
+    }
+    let mut status = -1;
+    // SAFETY: the call writes one int.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "the child ended well");
+}
+
+#[test]
+fn a_forked_child_that_drops_its_parents_ring_leaves_the_operations_alone() {
+    isolated!();
+    for mode in Mode::ALL {
+        let Some(ring) = mode.ring::<Op, ()>(8, 16) else { continue };
+        let mut ring = Some(ring);
+        let (reader, writer) = util::pipe();
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        let ours: Fd = Arc::new(ours.into());
+        let mut pool = None;
+        {
+            let ring = ring.as_mut().expect("it is here");
+            ring.submit(scenes::read(&Fd::new(reader), 64), ()).expect("room");
+            if util::has_multishot_recv() {
+                pool = Some(ring.pool(4, 64).expect("a pool"));
+                let recv = op::RecvMulti::new(ours.clone(), pool.as_ref().expect("made"));
+                ring.submit(recv.into(), ()).expect("room");
+            }
+            ring.wait(0, None).expect("the kernel takes them");
+        }
+        forked(|| {
+            drop(ring.take());
+            drop(pool.take());
+        });
+        // with another ring and pool of the parent's kind in between
+        forked(|| {
+            drop(pool.take());
+            drop(ring.take());
+        });
+        let mut ring = ring.expect("the parent's is still here");
+        if pool.is_some() {
+            for _ in 0..6 {
+                theirs.write_all(b"to the pool").expect("room");
+                let Happened::Item(_, item) = util::next(&mut ring) else {
+                    panic!("{mode:?}: the receive goes on")
+                };
+                let scenes::Item::RecvMulti(buf) = item else { panic!("a receive") };
+                assert_eq!(&buf[..], b"to the pool", "{mode:?}");
+            }
+        }
+        scenes::write(&writer, b"to the parent");
+        let (_, Output::Read((result, _, buf))) = util::done(&mut ring) else { panic!("a read") };
+        assert_eq!(result.expect("not cancelled"), 13);
+        assert_eq!(buf, b"to the parent");
+    }
+}
+
+#[test]
+fn a_forked_child_can_have_a_ring_of_its_own() {
+    isolated!();
+    let mut parents = util::ring::<op::Nop, ()>();
+    forked(|| {
+        let mut own = util::ring::<op::Nop, ()>();
+        own.run(op::Nop::new()).expect("nothing");
+    });
+    parents.run(op::Nop::new()).expect("nothing");
+}
+
+#[test]
+fn many_rings_come_and_go() {
+    isolated!();
+    let before = util::descriptors();
+    for round in 0..util::rounds(300) {
+        let mode = Mode::ALL[round as usize % 3];
+        let Some(mut ring) = mode.ring::<op::Nop, ()>(4, 4) else { continue };
+        ring.run(op::Nop::new()).expect("nothing");
+        uring::check().expect("it is there");
+    }
+    // more at once than the task's table of registered rings has places
+    let mut many: Vec<_> = (0..20).map(|_| util::ring::<op::Nop, ()>()).collect();
+    for ring in &mut many {
+        ring.run(op::Nop::new()).expect("nothing");
+    }
+    drop(many);
+    assert_eq!(util::descriptors(), before);
+}
+
+#[test]
+fn a_ring_of_a_thread_goes_with_its_thread() {
+    isolated!();
+    thread_local! {
+        static RING: std::cell::RefCell<Option<Ring<Op>>> = const { std::cell::RefCell::new(None) };
+    }
+    let before = util::descriptors();
+    for _ in 0..util::rounds(20) {
+        let (reader, writer) = util::pipe();
+        let reader = Fd::new(reader);
+        let kept = reader.clone();
+        std::thread::spawn(move || {
+            RING.with_borrow_mut(|ring| {
+                let ring = ring.insert(util::ring());
+                ring.submit(scenes::read(&reader, 64), ()).expect("room");
+                ring.wait(0, None).expect("the kernel takes it");
+            });
+        })
+        .join()
+        .expect("it ends");
+        assert_eq!(Fd::strong_count(&kept), 1, "the operation came back");
+        drop(writer);
+    }
+    assert_eq!(util::descriptors(), before);
+    assert_eq!(uring::leaked_operations(), 0);
+}
