@@ -42,8 +42,13 @@ impl Doze {
     pub(crate) fn must_ring(&self) -> bool {
         // Pairs with the fence in `lie_down`: our push comes before our look at the state.
         fence(Ordering::SeqCst);
+        // Not a swap: senders only ever turn SLEEPING into NOTIFIED, and a swap that comes late
+        // would replace what the loop has said since.
         self.0.load(Ordering::Relaxed) == SLEEPING
-            && self.0.swap(NOTIFIED, Ordering::Relaxed) == SLEEPING
+            && self
+                .0
+                .compare_exchange(SLEEPING, NOTIFIED, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }
 

@@ -51,6 +51,8 @@ mod error;
 mod event_loop;
 mod fd;
 mod handle;
+#[cfg(all(test, loom))]
+mod loom_models;
 mod op;
 mod reactor;
 mod shutdown;
