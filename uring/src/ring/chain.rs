@@ -7,8 +7,10 @@ use crate::{OpId, Operation, Reason, Rejected, SqeFlags, table::Table};
 /// submits together, each starting when the one before it has ended.
 ///
 /// If one fails, those behind it end with `ECANCELED`; a read or write that moves less than it was
-/// asked for counts as failed, so do not let what follows depend on the amount. The links are kept
-/// in one submission: a chain never straddles two.
+/// asked for counts as failed, so do not let what follows depend on the amount. If the kernel
+/// refuses one without starting it (`EINVAL`, such as for an opcode that it does not have), none
+/// runs: those before it end with `ECANCELED` too. The links are kept in one submission: a chain
+/// never straddles two.
 ///
 /// - **Since:** Linux 5.3.
 /// - **Manual:**

@@ -18,7 +18,9 @@ fn write(to: &Fd, bytes: &[u8]) -> Op {
 
 fn result(output: Output) -> std::io::Result<usize> {
     match output {
-        Output::Write((result, ..)) | Output::Read((result, ..)) => result,
+        Output::Write((result, ..)) | Output::Read((result, ..)) | Output::Recv((result, ..)) => {
+            result
+        }
         Output::Nop(result) => result.map(|()| 0),
         _ => unreachable!("writes, reads and nops were submitted"),
     }
@@ -64,19 +66,44 @@ fn a_broken_chain_ends_what_stands_behind_it_with_ecanceled() {
         let Some(mut ring) = mode.ring::<Op, ()>(8, 64) else { continue };
         let (reader, writer) = util::pipe();
         let (reader, writer) = (Fd::new(reader), Fd::new(writer));
+        let lonely = Fd::new(util::socket(libc::AF_INET, libc::SOCK_STREAM));
         ring.chain(|chain| {
             chain.then(write(&writer, b"first"), ());
-            chain.then(write(&reader, b"the wrong end"), ());
+            chain.then(op::Recv::new(lonely.clone(), Vec::with_capacity(8)).into(), ());
             chain.then(write(&writer, b"third"), ());
             chain.then(op::Nop::new().into(), ());
         })
         .expect("room");
         let results: Vec<_> = (0..4).map(|_| result(util::done(&mut ring).1)).collect();
         assert_eq!(*results[0].as_ref().expect("room"), 5, "{mode:?}");
-        assert_eq!(util::errno(&results[1]), libc::EBADF, "{mode:?}");
+        assert_eq!(util::errno(&results[1]), libc::ENOTCONN, "{mode:?}"); // recv(2)
         assert_eq!(util::errno(&results[2]), libc::ECANCELED, "{mode:?}");
         assert_eq!(util::errno(&results[3]), libc::ECANCELED, "{mode:?}");
         assert_eq!(util::read_now(reader.as_fd(), 64).expect("it"), b"first");
+    }
+}
+
+#[test]
+fn a_link_that_the_kernel_refuses_takes_the_whole_chain_down() {
+    uring::operations! {
+        enum Link, LinkItem, LinkOutput { Nop(op::Nop), Unknown(util::Unknown) }
+    }
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<Link, usize>(8, 64) else { continue };
+        ring.chain(|chain| {
+            chain.then(op::Nop::new().into(), 0);
+            chain.then(util::Unknown.into(), 1);
+            chain.then(op::Nop::new().into(), 2);
+        })
+        .expect("room");
+        let mut errnos = [0; 3];
+        for _ in 0..3 {
+            let util::Happened::Done(_, number, output) = util::next(&mut ring) else { panic!() };
+            errnos[number] = match output {
+                LinkOutput::Nop(result) | LinkOutput::Unknown(result) => util::errno(&result),
+            };
+        }
+        assert_eq!(errnos, [libc::ECANCELED, libc::EINVAL, libc::ECANCELED], "{mode:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::{
-        fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd},
         unix::net::UnixStream,
     },
     time::{Duration, Instant},
@@ -16,14 +16,6 @@ use crate::util::{self, Fd, Happened, Mode};
 
 fn ring() -> Ring<op::Nop> {
     util::ring()
-}
-
-fn socket(domain: i32, kind: i32) -> OwnedFd {
-    // SAFETY: the call takes no pointer.
-    let fd = unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, 0) };
-    assert!(fd >= 0);
-    // SAFETY: the call has made the descriptor, and nobody else knows it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 #[test]
@@ -151,7 +143,7 @@ fn an_accept_says_where_the_connection_comes_from() {
 
 #[test]
 fn an_accept_on_a_socket_that_does_not_listen_is_einval() {
-    let socket = socket(libc::AF_INET, libc::SOCK_STREAM);
+    let socket = util::socket(libc::AF_INET, libc::SOCK_STREAM);
     let mut ring = ring();
     assert_eq!(util::errno(&ring.run(op::Accept::new(&socket)).0), libc::EINVAL); // accept(2)
     assert_eq!(util::errno(&ring.run(op::AcceptFrom::new(&socket)).0), libc::EINVAL);
@@ -186,7 +178,7 @@ fn a_connect_completes_when_it_stands_and_is_econnrefused_where_nobody_listens()
     for (local, domain) in [("127.0.0.1:0", libc::AF_INET), ("[::1]:0", libc::AF_INET6)] {
         let Ok(listener) = TcpListener::bind(local) else { continue };
         let addr = listener.local_addr().expect("bound");
-        let ours = socket(domain, libc::SOCK_STREAM);
+        let ours = util::socket(domain, libc::SOCK_STREAM);
         let (result, ours) = ring.run(op::Connect::new(ours, &addr));
         result.expect("it listens");
         let ours = TcpStream::from(ours);
@@ -195,14 +187,15 @@ fn a_connect_completes_when_it_stands_and_is_econnrefused_where_nobody_listens()
         assert_eq!(util::errno(&result), libc::EISCONN);
 
         drop(listener);
-        let (result, _) = ring.run(op::Connect::new(socket(domain, libc::SOCK_STREAM), &addr));
+        let (result, _) =
+            ring.run(op::Connect::new(util::socket(domain, libc::SOCK_STREAM), &addr));
         assert_eq!(util::errno(&result), libc::ECONNREFUSED);
     }
 }
 
 #[test]
 fn a_connect_of_the_wrong_family_is_eafnosupport() {
-    let socket = socket(libc::AF_INET, libc::SOCK_STREAM);
+    let socket = util::socket(libc::AF_INET, libc::SOCK_STREAM);
     let addr: SocketAddr = "[::1]:1".parse().expect("an address");
     let (result, _) = ring().run(op::Connect::new(&socket, &addr));
     assert_eq!(util::errno(&result), libc::EAFNOSUPPORT); // connect(2)
@@ -214,7 +207,7 @@ fn a_shutdown_ends_one_direction_and_is_enotconn_without_a_connection() {
         skip!("no shutdown before 5.11");
     }
     let mut ring = ring();
-    let lonely = socket(libc::AF_INET, libc::SOCK_STREAM);
+    let lonely = util::socket(libc::AF_INET, libc::SOCK_STREAM);
     let (result, _) = ring.run(op::Shutdown::new(&lonely, Shutdown::Both));
     assert_eq!(util::errno(&result), libc::ENOTCONN); // shutdown(2)
     let (ours, mut theirs) = util::tcp_pair();
@@ -326,24 +319,9 @@ fn an_operation_can_run_on_a_worker() {
 
 #[test]
 fn an_opcode_that_the_kernel_does_not_have_is_einval() {
-    struct Unknown;
-    // SAFETY: there are no operands.
-    unsafe impl uring::Operation for Unknown {
-        type Item = ();
-        type Output = std::io::Result<u32>;
-        unsafe fn prepare(&mut self, sqe: &mut uring::Sqe) {
-            *sqe = uring::Sqe::nop();
-            // SAFETY: an opcode without operands, as far as the kernel knows it at all.
-            unsafe { sqe.raw_mut() }.opcode = 250;
-        }
-        unsafe fn item(&mut self, _: uring::Cqe) {}
-        unsafe fn finish(self, cqe: uring::Cqe) -> Self::Output {
-            cqe.result()
-        }
-    }
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<op::Nop, ()>(8, 8) else { continue };
-        assert_eq!(util::errno(&ring.run(Unknown)), libc::EINVAL, "{mode:?}");
+        assert_eq!(util::errno(&ring.run(util::Unknown)), libc::EINVAL, "{mode:?}");
         ring.run(op::Nop::new()).expect("the ring goes on");
     }
 }

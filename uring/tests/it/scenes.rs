@@ -169,11 +169,7 @@ pub(crate) fn full_listener() -> (TcpListener, Vec<TcpStream>) {
 pub(crate) fn connect(_: MakePool<'_>) -> Option<Scene> {
     let (listener, queue) = full_listener();
     let addr: SocketAddr = listener.local_addr().expect("bound");
-    // SAFETY: the call takes no pointer.
-    let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
-    assert!(fd >= 0);
-    // SAFETY: the call has made the descriptor, and nobody else knows it.
-    let socket: OwnedFd = unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) };
+    let socket = util::socket(libc::AF_INET, libc::SOCK_STREAM);
     let op = op::Connect::new(Arc::new(socket), &addr);
     Scene::new([op.into()], || {}, move || drop((listener, queue)))
 }

@@ -222,6 +222,37 @@ pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
     (own(ends[0]), own(ends[1]))
 }
 
+/// A socket that is not connected.
+#[track_caller]
+pub(crate) fn socket(domain: i32, kind: i32) -> OwnedFd {
+    // SAFETY: the call takes no pointer.
+    let fd = unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, 0) };
+    assert!(fd >= 0, "socket: {}", io::Error::last_os_error());
+    // SAFETY: the call has made the descriptor, and nobody else knows it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// An operation whose opcode no kernel has.
+pub(crate) struct Unknown;
+
+// SAFETY: there are no operands.
+unsafe impl Operation for Unknown {
+    type Item = ();
+    type Output = io::Result<()>;
+
+    unsafe fn prepare(&mut self, sqe: &mut uring::Sqe) {
+        *sqe = uring::Sqe::nop();
+        // SAFETY: an entry without pointers.
+        unsafe { sqe.raw_mut() }.opcode = 250;
+    }
+
+    unsafe fn item(&mut self, _: uring::Cqe) {}
+
+    unsafe fn finish(self, cqe: uring::Cqe) -> Self::Output {
+        cqe.result().map(drop)
+    }
+}
+
 /// A connection over TCP.
 #[track_caller]
 pub(crate) fn tcp_pair() -> (TcpStream, TcpStream) {
