@@ -84,10 +84,15 @@ filters! {
         libc::ENOSYS, false, Unavailable::FilteredNoSys, Unsupported, "io_uring_setup";
 }
 
-fn limit(resource: libc::__rlimit_resource_t, bytes: u64) {
-    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+/// Sets a soft limit, and tells what it was.
+fn limit(resource: libc::__rlimit_resource_t, value: u64) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call writes one `rlimit`.
+    assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);
+    let before = std::mem::replace(&mut limit.rlim_cur, value);
     // SAFETY: the call reads one `rlimit`.
     assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
+    before
 }
 
 #[test]
@@ -98,9 +103,11 @@ fn too_little_locked_memory_is_named_with_what_was_wanted_and_the_limit() {
         skip!("only root can become somebody without privileges");
     }
     limit(libc::RLIMIT_MEMLOCK, 4096);
-    // SAFETY: the calls take no pointers.
-    assert_eq!(unsafe { libc::setresuid(65_534, 65_534, 65_534) }, 0);
+    // SAFETY: the call takes no pointer.
+    assert_eq!(unsafe { libc::setresuid(65_534, 65_534, 0) }, 0);
     let ring = Ring::<op::Nop>::builder().build();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setresuid(0, 0, 0) }, 0);
     let Err(error) = ring else {
         skip!("this kernel does not count rings against RLIMIT_MEMLOCK");
     };
@@ -116,8 +123,10 @@ fn too_little_locked_memory_is_named_with_what_was_wanted_and_the_limit() {
 fn no_free_descriptor_is_named_with_the_fix() {
     isolated!();
     let free = std::fs::File::open("/dev/null").expect("it").as_raw_fd();
-    limit(libc::RLIMIT_NOFILE, free.unsigned_abs().into());
+    let before = limit(libc::RLIMIT_NOFILE, free.unsigned_abs().into());
     all_refuse(|reason| matches!(reason, Unavailable::NoDescriptor), "ulimit -n");
+    limit(libc::RLIMIT_NOFILE, before);
+    uring::check().expect("there is room again");
 }
 
 #[test]
@@ -157,12 +166,13 @@ fn a_forked_child_that_drops_its_parents_ring_leaves_the_operations_alone() {
         let (reader, writer) = util::pipe();
         let (ours, mut theirs) = UnixStream::pair().expect("a pair");
         let ours: Fd = Arc::new(ours.into());
-        let mut pool = None;
+        let (mut pool, mut idle) = (None, None);
         {
             let ring = ring.as_mut().expect("it is here");
             ring.submit(scenes::read(&Fd::new(reader), 64), ()).expect("room");
             if util::has_multishot_recv() {
                 pool = Some(ring.pool(4, 64).expect("a pool"));
+                idle = Some(ring.pool(4, 64).expect("a pool that no operation holds"));
                 let recv = op::RecvMulti::new(ours.clone(), pool.as_ref().expect("made"));
                 ring.submit(recv.into(), ()).expect("room");
             }
@@ -170,11 +180,10 @@ fn a_forked_child_that_drops_its_parents_ring_leaves_the_operations_alone() {
         }
         forked(|| {
             drop(ring.take());
-            drop(pool.take());
+            drop((pool.take(), idle.take()));
         });
-        // with another ring and pool of the parent's kind in between
         forked(|| {
-            drop(pool.take());
+            drop((pool.take(), idle.take()));
             drop(ring.take());
         });
         let mut ring = ring.expect("the parent's is still here");
@@ -188,8 +197,22 @@ fn a_forked_child_that_drops_its_parents_ring_leaves_the_operations_alone() {
                 assert_eq!(&buf[..], b"to the pool", "{mode:?}");
             }
         }
+        if let Some(idle) = &idle {
+            let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+            let recv = op::RecvMulti::new(Arc::new(ours.into()), idle);
+            ring.submit(recv.into(), ()).expect("room");
+            theirs.write_all(b"to the idle pool").expect("room");
+            let Happened::Item(_, scenes::Item::RecvMulti(buf)) = util::next(&mut ring) else {
+                panic!("{mode:?}: the pool is still the ring's")
+            };
+            assert_eq!(&buf[..], b"to the idle pool", "{mode:?}");
+        }
         scenes::write(&writer, b"to the parent");
-        let (_, Output::Read((result, _, buf))) = util::done(&mut ring) else { panic!("a read") };
+        let mut output = util::done(&mut ring).1;
+        if matches!(output, Output::RecvMulti(_)) {
+            output = util::done(&mut ring).1; // the end of the idle pool's stream, which is closed
+        }
+        let Output::Read((result, _, buf)) = output else { panic!("a read") };
         assert_eq!(result.expect("not cancelled"), 13);
         assert_eq!(buf, b"to the parent");
     }

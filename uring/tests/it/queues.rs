@@ -5,10 +5,10 @@ use std::{
     os::unix::net::UnixDatagram,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use uring::{Event, OpId, Ring, SqFlags, op};
+use uring::{Event, OpId, Ring, SetupFlags, SqFlags, op};
 
 use crate::util::{self, Fd, Happened, Mode};
 
@@ -106,6 +106,26 @@ fn a_completion_queue_that_overflows_loses_nothing() {
         }
     }
     assert_eq!(ring.stats().lost, 0);
+}
+
+#[test]
+fn a_loop_that_only_polls_sees_what_overflowed() {
+    for plain in [false, true] {
+        let mut tiny = Ring::<op::Nop>::builder().entries(4).completions(4).operations(64);
+        if plain {
+            tiny = tiny.flags(SetupFlags::empty());
+        }
+        let mut ring = tiny.build().expect("a small ring");
+        for _ in 0..64 {
+            ring.submit(op::Nop::new(), ()).expect("room");
+        }
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while ring.in_flight() > 0 {
+            ring.wait(0, None).expect("a poll");
+            while ring.next().is_some() {}
+            assert!(Instant::now() < deadline, "plain: {plain}: {} to come", ring.in_flight());
+        }
+    }
 }
 
 #[test]
