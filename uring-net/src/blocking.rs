@@ -11,7 +11,7 @@ use socket2::SockRef;
 
 use crate::{
     TcpStream,
-    core::{End, errno},
+    core::{End, MERGED_BYTES, errno},
     stream::{Shared, State, WriteEnd, would_deadlock},
 };
 
@@ -43,6 +43,9 @@ impl Shared {
     }
 
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
         let mut state = self.state.lock();
         loop {
             match state.inbox.read(buffer) {
@@ -82,7 +85,12 @@ impl Shared {
             let room = self.caps.outbound.saturating_sub(state.out_bytes);
             if room > 0 {
                 let count = room.min(bytes.len());
-                state.outgoing.push(bytes[..count].to_vec());
+                match state.outgoing.last_mut() {
+                    Some(last) if last.len() + count <= MERGED_BYTES => {
+                        last.extend_from_slice(&bytes[..count]);
+                    }
+                    _ => state.outgoing.push(bytes[..count].to_vec()),
+                }
                 state.out_bytes += count;
                 self.poke(&mut state);
                 return Ok(count);

@@ -18,7 +18,9 @@ use crate::{
 /// What a server or a client does with a connection: callbacks on the connection's loop.
 ///
 /// A handler is made for each connection and dropped with it. Nothing it is called with blocks;
-/// what takes long belongs on another thread.
+/// what takes long belongs on another thread. After [`Conn::close`] and [`Conn::abort`] only
+/// [`on_close`](Self::on_close) is called. One that panics is dropped, without another call, and
+/// its connection ends; the loop and its other connections go on.
 pub trait Handler: 'static {
     /// The connection stands.
     fn on_open(&mut self, conn: &mut Conn<'_, '_>) {
@@ -59,7 +61,7 @@ pub struct Conn<'c, 'l> {
 
 impl<'l> Conn<'_, 'l> {
     /// Sends bytes after those that are queued; says whether they will go out, which they do not
-    /// after [`finish`](Self::finish) or an error.
+    /// after [`finish`](Self::finish), [`close`](Self::close), [`abort`](Self::abort) or an error.
     ///
     /// Nothing is copied, but while the loop's buffers are short: then what holds one is. While
     /// more bytes are queued than the cap of the listener, nothing more is received.
@@ -155,13 +157,14 @@ impl<H: Handler> Front for Local<H> {
 
     fn read_ended(&mut self, link: &mut Link, cx: &mut Cx<'_>, end: End) {
         match end {
+            End::Eof if link.is_closing() => {}
             End::Eof => self.handler.on_eof(&mut Conn { link, cx }),
             End::Failed(_) => link.abort(),
         }
     }
 
     fn sent(&mut self, link: &mut Link, cx: &mut Cx<'_>, bytes: usize) {
-        if bytes > 0 && link.has_room() {
+        if bytes > 0 && link.has_room() && !link.is_closing() {
             self.handler.on_drain(&mut Conn { link, cx });
         }
     }

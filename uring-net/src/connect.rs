@@ -29,7 +29,7 @@ impl TcpStream {
     /// Those of `connect(2)`, with the address in the text; `Deadlock` on a loop's own thread,
     /// where [`connect`](crate::connect()) is for.
     pub fn connect(reactor: &Reactor, addr: impl ToSocketAddrs) -> io::Result<Self> {
-        addr::try_each(addr, |addr| Self::connect_by(reactor.handle(), addr, None))
+        addr::try_each(addr, |addr| Self::connect_by(reactor, addr, None))
     }
 
     /// Connects to one address within `limit`.
@@ -42,13 +42,19 @@ impl TcpStream {
         addr: SocketAddr,
         limit: Duration,
     ) -> io::Result<Self> {
-        Self::connect_by(reactor.handle(), addr, Some(limit))
+        Self::connect_by(reactor, addr, Some(limit))
     }
 
-    fn connect_by(handle: &Handle, addr: SocketAddr, limit: Option<Duration>) -> io::Result<Self> {
-        if handle.is_current() {
+    fn connect_by(
+        reactor: &Reactor,
+        addr: SocketAddr,
+        limit: Option<Duration>,
+    ) -> io::Result<Self> {
+        // on any of them: which one gets the connection is a matter of turns
+        if reactor.handles().any(Handle::is_current) {
             return Err(would_deadlock());
         }
+        let handle = reactor.handle();
         let fail = |error| addr::with_addr("connect to", &addr, error);
         let socket = Arc::new(addr::client(addr).map_err(fail)?);
         let (done, result) = bounded(1);
@@ -65,8 +71,10 @@ impl TcpStream {
         let ended = || io::Error::new(io::ErrorKind::NotConnected, "the event loop has ended");
         let stream = result.recv().map_err(|_| ended())?;
         stream.map_err(|error| match errno(&error) {
-            // the deadline cancelled it; nothing else here does
-            libc::ECANCELED if deadline.is_some() => fail(io::ErrorKind::TimedOut.into()),
+            libc::ECANCELED if deadline.is_some_and(|at| at <= Instant::now()) => {
+                fail(io::ErrorKind::TimedOut.into())
+            }
+            libc::ECANCELED => fail(ended()),
             _ => fail(error),
         })
     }
@@ -83,7 +91,8 @@ pub fn connect<H: Handler + Send>(
     addr: SocketAddr,
     mut handler: H,
 ) -> io::Result<()> {
-    let socket = Arc::new(addr::client(addr)?);
+    let fail = |error| addr::with_addr("connect to", &addr, error);
+    let socket = Arc::new(addr::client(addr).map_err(fail)?);
     let caps = Caps::default();
     handle.submit(op::Connect::new(socket, &addr), move |(result, fd), cx| match result {
         Ok(()) => {

@@ -4,6 +4,16 @@ use std::{collections::VecDeque, io, ops::Deref};
 
 use uring_reactor::uring::{Payload, SharedBuf};
 
+/// From how many pieces on small ones are put together: a piece of one byte takes that of a vector
+/// and of a queue's place, or of a whole buffer.
+const PIECES: usize = 16;
+
+/// What is small.
+const SMALL_BYTES: usize = 1024;
+
+/// How many bytes are put together.
+pub(crate) const MERGED_BYTES: usize = 16 * 1024;
+
 /// How a direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -55,9 +65,20 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
+    /// Queues what arrived; after the end, which may be this side's, it is nobody's.
     pub(crate) fn push(&mut self, data: Chunk) {
+        if self.end.is_some() {
+            return;
+        }
         self.bytes += data.len();
-        self.queue.push_back(data);
+        let merges = self.queue.len() >= PIECES && data.len() <= SMALL_BYTES;
+        match self.queue.back_mut() {
+            Some(Chunk::Vec(last)) if merges && last.len() + data.len() <= MERGED_BYTES => {
+                last.extend_from_slice(&data);
+            }
+            _ if merges => self.queue.push_back(Chunk::Vec(data.to_vec())),
+            _ => self.queue.push_back(data),
+        }
     }
 
     /// Nothing more comes. The first end counts: what follows it is an echo of the same.
@@ -133,9 +154,17 @@ impl Outbox {
         if self.failed.is_some() || self.fin != Fin::No {
             return Err(data);
         }
-        if !data.is_empty() {
-            self.bytes += data.len();
-            self.queue.push_back(data);
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.bytes += data.len();
+        let merges = self.queue.len() >= PIECES && data.len() <= SMALL_BYTES;
+        match self.queue.back_mut() {
+            Some(Payload::Vec(last)) if merges && last.len() + data.len() <= MERGED_BYTES => {
+                last.extend_from_slice(&data);
+            }
+            _ if merges => self.queue.push_back(Payload::Vec(data.to_vec())),
+            _ => self.queue.push_back(data),
         }
         Ok(())
     }
@@ -184,6 +213,11 @@ impl Outbox {
                     self.queue.push_front(Payload::Vec(data[count..].to_vec()));
                 }
                 count
+            }
+            // a signal came first: all of it goes again
+            Err(error) if errno(&error) == libc::EINTR => {
+                self.queue.push_front(Payload::Vec(data.to_vec()));
+                0
             }
             Err(error) => {
                 self.fail(errno(&error));

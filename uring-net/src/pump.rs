@@ -1,11 +1,16 @@
 //! The only file that knows operations: it moves a connection's bytes between queues and kernel.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    net::Shutdown::Write,
+    time::{Duration, Instant},
+};
 
+use socket2::SockRef;
 use uring_reactor::{
     Cx, Fd, LoopItem, LoopOp, LoopOutput, Source, SourceEvent, SourceId, TimerId,
     uring::{
-        OpId, Payload, RecvBuf,
+        OpId, Payload, Reason, RecvBuf, Rejected,
         op::{Recv, RecvMulti, Send, Shutdown},
     },
 };
@@ -21,9 +26,18 @@ const RECV: u32 = 0;
 const SEND: u32 = 1;
 const DEADLINE: u32 = 2;
 const LINGER: u32 = 3;
+const RETRY: u32 = 4;
 
 /// How long a connection that was closed may take to send what is queued.
-const LINGER_LIMIT: Duration = Duration::from_secs(30);
+const LINGER_LIMIT: Duration =
+    if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(30) };
+
+/// When a connection that ends cancels again what is still in flight: a cancel misses an operation
+/// that the kernel has just taken up again.
+const CANCEL_AGAIN: Duration = Duration::from_millis(100);
+
+/// When an operation is tried again that found the ring full.
+const FULL_AGAIN: Duration = Duration::from_millis(20);
 
 /// What a front end makes of a connection's events.
 pub(crate) trait Front: 'static {
@@ -47,8 +61,8 @@ enum Receiving {
     /// None is in flight.
     Idle,
     Armed(OpId),
-    /// It was asked to end, because nobody takes what it brings.
-    Ending,
+    /// It was asked to end in this turn of the loop, because nobody takes what it brings.
+    Ending(OpId, u64),
     /// The peer has finished, or the connection failed.
     Over,
 }
@@ -64,7 +78,6 @@ enum Closing {
 }
 
 /// A connection on its loop.
-#[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) id: SourceId,
     pub(crate) fd: Fd,
@@ -72,6 +85,12 @@ pub(crate) struct Link {
     pub(crate) deadline: Deadline,
     receiving: Receiving,
     sending: Option<OpId>,
+    /// The send was asked to end.
+    send_cancelled: bool,
+    /// What goes out next, and found the ring full.
+    held: Option<Box<LoopOp>>,
+    /// The ring was full: try again after a while.
+    retry: bool,
     closing: Closing,
     /// The front end wants no more data for now.
     pub(crate) paused: bool,
@@ -91,7 +110,15 @@ impl Link {
             Payload::Received(buf) if is_short(cx) => Payload::Vec(buf.to_vec()),
             data => data,
         };
+        if self.closing == Closing::Abort {
+            return Err(data);
+        }
         self.out.push(data)
+    }
+
+    /// Whether the front end has closed the connection, or an error has.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing != Closing::No
     }
 
     pub(crate) fn close(&mut self) {
@@ -120,19 +147,23 @@ impl Link {
         // hysteresis: stop above the cap, go on below half of it
         let limit = if self.throttled { self.out_cap / 2 } else { self.out_cap };
         self.throttled = self.out.bytes() > limit;
-        !self.paused && !self.throttled && self.closing == Closing::No
+        // what goes out has the first claim to a place in the ring, this one's own if need be
+        let has_place = self.held.is_none();
+        !self.paused && !self.throttled && has_place && self.closing == Closing::No
     }
 
     fn receive(&mut self, cx: &mut Cx<'_>) {
         let wants = self.wants_data();
         match self.receiving {
             Receiving::Idle if wants => self.arm(cx),
-            Receiving::Armed(op) if !wants => {
-                cx.cancel_op(op);
-                self.receiving = Receiving::Ending;
-            }
+            Receiving::Armed(op) if !wants => self.cancel_receive(cx, op),
             _ => {}
         }
+    }
+
+    fn cancel_receive(&mut self, cx: &mut Cx<'_>, op: OpId) {
+        cx.cancel_op(op);
+        self.receiving = Receiving::Ending(op, cx.stats().turns);
     }
 
     fn arm(&mut self, cx: &mut Cx<'_>) {
@@ -142,25 +173,30 @@ impl Link {
         } else {
             RecvMulti::new(self.fd.clone(), cx.pool()).into()
         };
-        self.starved = false;
         match cx.submit_for(self.id, RECV, op) {
-            Ok(op) => self.receiving = Receiving::Armed(op),
-            Err(_) => self.fail(libc::ENOBUFS),
+            Ok(op) => {
+                self.starved = false;
+                self.receiving = Receiving::Armed(op);
+            }
+            Err(rejected) if may_go_later(&rejected) => self.retry = true,
+            Err(_) => self.fail(libc::EINVAL),
         }
     }
 
     fn transmit(&mut self, cx: &mut Cx<'_>) {
-        let op: LoopOp = match self.out.next() {
-            Some(Step::Send(data)) => Send::new(self.fd.clone(), data).wait_all().into(),
-            Some(Step::Finish) => Shutdown::new(self.fd.clone(), std::net::Shutdown::Write).into(),
-            None => return,
+        let op = match (self.held.take(), self.out.next()) {
+            (Some(op), _) => *op, // and the outbox has no next one meanwhile
+            (None, Some(Step::Send(data))) => Send::new(self.fd.clone(), data).wait_all().into(),
+            (None, Some(Step::Finish)) => Shutdown::new(self.fd.clone(), Write).into(),
+            (None, None) => return,
         };
         match cx.submit_for(self.id, SEND, op) {
             Ok(op) => self.sending = Some(op),
-            Err(_) => {
-                self.out.finished(Err(std::io::Error::from_raw_os_error(libc::ENOBUFS)));
-                self.fail(libc::ENOBUFS);
+            Err(rejected) if may_go_later(&rejected) => {
+                self.held = Some(Box::new(rejected.op));
+                self.retry = true;
             }
+            Err(_) => self.fail(libc::EINVAL),
         }
     }
 
@@ -178,15 +214,65 @@ impl Link {
     /// Asks to end what is in flight and no longer needed.
     fn cancel(&mut self, cx: &mut Cx<'_>) {
         if let Receiving::Armed(op) = self.receiving {
-            cx.cancel_op(op);
-            self.receiving = Receiving::Ending;
+            self.cancel_receive(cx, op);
         }
-        if self.closing == Closing::Abort {
+        if self.closing == Closing::Abort && !self.send_cancelled {
             if let Some(op) = self.sending {
                 cx.cancel_op(op);
+                self.send_cancelled = true;
             }
         }
     }
+
+    /// What was asked to end and has not ended is asked again.
+    fn cancel_again(&mut self, cx: &mut Cx<'_>) {
+        self.send_cancelled = false;
+        if let Receiving::Ending(op, _) = self.receiving {
+            self.cancel_receive(cx, op);
+        }
+    }
+
+    /// Something arrived. If that was asked to end in a turn before the last, the cancel has missed
+    /// it.
+    fn insist(&mut self, cx: &mut Cx<'_>) {
+        if let Receiving::Ending(op, turn) = self.receiving {
+            if cx.stats().turns > turn + 1 {
+                self.cancel_receive(cx, op);
+            }
+        }
+    }
+
+    /// Ends both directions at once, for the peer and for what is in flight.
+    fn disconnect(&self) {
+        // it fails if the connection is no more
+        let _ended = SockRef::from(&self.fd).shutdown(std::net::Shutdown::Both);
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("fd", &self.fd)
+            .field("receiving", &self.receiving)
+            .field("closing", &self.closing)
+            .field("queued", &self.out.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Its front end has panicked, or the loop ended without it. The operations hold the socket:
+        // without this a silent peer would never hear.
+        if self.sending.is_some() || !matches!(self.receiving, Receiving::Idle | Receiving::Over) {
+            self.disconnect();
+        }
+    }
+}
+
+/// Whether an operation was refused for want of a place in the ring.
+const fn may_go_later(rejected: &Rejected<LoopOp>) -> bool {
+    matches!(rejected.reason, Reason::Full { .. } | Reason::Kernel(_))
 }
 
 /// Whether fewer than a quarter of the loop's buffers are with the kernel.
@@ -199,8 +285,10 @@ pub(crate) fn is_short(cx: &Cx<'_>) -> bool {
 pub(crate) struct Pump<F> {
     link: Link,
     front: F,
-    /// Ends a connection that was closed and cannot send what is queued.
-    linger: Option<TimerId>,
+    /// Ends a connection that was closed and cannot send what is queued; then cancels again.
+    linger: Option<(TimerId, Closing)>,
+    /// Tries again what found the ring full.
+    retry: Option<TimerId>,
     /// Counts the connection on its loop.
     _load: Load,
 }
@@ -221,6 +309,9 @@ pub(crate) fn start<F: Front>(
             deadline: Deadline::default(),
             receiving: Receiving::Idle,
             sending: None,
+            send_cancelled: false,
+            held: None,
+            retry: false,
             closing: Closing::No,
             paused: false,
             out_cap,
@@ -230,6 +321,7 @@ pub(crate) fn start<F: Front>(
         },
         front,
         linger: None,
+        retry: None,
         _load: load,
     });
     // its first event starts it, in the next turn: before the enter that follows
@@ -239,8 +331,8 @@ pub(crate) fn start<F: Front>(
 
 impl<F: Front> Pump<F> {
     fn received(&mut self, cx: &mut Cx<'_>, data: Payload) {
-        // what still comes after an abort is nobody's
-        if self.link.closing != Closing::Abort && !data.is_empty() {
+        // what still comes after a close is nobody's
+        if !self.link.is_closing() && !data.is_empty() {
             self.front.received(&mut self.link, cx, data);
         }
     }
@@ -310,33 +402,75 @@ impl<F: Front> Pump<F> {
     }
 
     fn sending_ended(&mut self, cx: &mut Cx<'_>, bytes: usize) {
-        if let Some(errno) = self.link.out.failed() {
-            self.link.fail(errno);
+        match self.link.out.failed() {
+            // after an abort it was cancelled, and that is no error of the connection
+            Some(errno) if self.link.closing != Closing::Abort => self.link.fail(errno),
+            _ => {}
         }
         self.front.sent(&mut self.link, cx, bytes);
     }
 
     /// Starts what the queues ask for, and ends the connection when nothing is left.
     fn drive(&mut self, cx: &mut Cx<'_>) {
+        if cx.is_stopping() {
+            self.link.abort(); // what would be submitted now would be cancelled, for ever
+        }
         if self.link.closing < Closing::Abort {
             self.link.transmit(cx);
             self.link.receive(cx);
         }
-        if self.link.closing != Closing::No {
+        if self.link.is_closing() {
             self.link.cancel(cx);
-            if self.linger.is_none() && self.link.closing == Closing::Flush {
-                let limit = Instant::now() + LINGER_LIMIT;
-                self.linger = Some(cx.timer_for(self.link.id, LINGER, limit));
+        } else {
+            self.link.deadline.arm(cx, self.link.id, DEADLINE);
+        }
+        if self.link.is_over() {
+            self.end(cx);
+        } else {
+            self.set_timers(cx);
+        }
+    }
+
+    fn set_timers(&mut self, cx: &mut Cx<'_>) {
+        let Link { id, closing, .. } = self.link;
+        if closing != Closing::No && self.linger.is_none_or(|(_, of)| of < closing) {
+            let limit = if closing == Closing::Flush { LINGER_LIMIT } else { CANCEL_AGAIN };
+            let timer = cx.timer_for(id, LINGER, Instant::now() + limit);
+            if let Some((earlier, _)) = self.linger.replace((timer, closing)) {
+                cx.cancel_timer(earlier);
             }
         }
-        self.link.deadline.arm(cx, self.link.id, DEADLINE);
-        if self.link.is_over() {
-            self.front.closed(cx, self.link.error);
-            self.link.deadline.disarm(cx);
-            if let Some(timer) = self.linger {
-                cx.cancel_timer(timer);
+        if std::mem::take(&mut self.link.retry) && self.retry.is_none() {
+            self.retry = Some(cx.timer_for(id, RETRY, Instant::now() + FULL_AGAIN));
+        }
+    }
+
+    fn end(&mut self, cx: &mut Cx<'_>) {
+        if self.link.closing == Closing::Abort && matches!(self.link.fd, Fd::Shared(_)) {
+            self.link.disconnect(); // handles of it may live on, and keep the socket open
+        }
+        self.link.deadline.disarm(cx);
+        let linger = self.linger.take().map(|(timer, _)| timer);
+        for timer in [linger, self.retry.take()].into_iter().flatten() {
+            cx.cancel_timer(timer);
+        }
+        cx.remove_source(self.link.id);
+        self.front.closed(cx, self.link.error);
+    }
+
+    fn timer_fired(&mut self, cx: &mut Cx<'_>, tag: u32) {
+        match tag {
+            LINGER => {
+                self.linger = None;
+                self.link.abort();
+                self.link.cancel_again(cx);
             }
-            cx.remove_source(self.link.id);
+            RETRY => self.retry = None,
+            _ => {
+                if self.link.deadline.is_due() && !self.link.is_closing() {
+                    self.front.expired(&mut self.link, cx);
+                }
+            }
         }
     }
 }
@@ -345,17 +479,13 @@ impl<F: Front> Source for Pump<F> {
     fn on_event(&mut self, event: SourceEvent, cx: &mut Cx<'_>) {
         match event {
             SourceEvent::Item { item: LoopItem::RecvMulti(buf), .. } => {
+                self.link.insist(cx);
                 self.received(cx, buf.into());
             }
             SourceEvent::Done { output, .. } => self.operation_ended(cx, output),
             SourceEvent::Poked => self.front.poked(&mut self.link, cx),
-            SourceEvent::Timer { tag: LINGER } | SourceEvent::Shutdown => self.link.abort(),
-            SourceEvent::Timer { .. } => {
-                let due = self.link.deadline.is_due();
-                if due {
-                    self.front.expired(&mut self.link, cx);
-                }
-            }
+            SourceEvent::Shutdown => self.link.abort(),
+            SourceEvent::Timer { tag } => self.timer_fired(cx, tag),
             _ => {}
         }
         self.drive(cx);

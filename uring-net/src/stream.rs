@@ -132,6 +132,8 @@ impl Front for Remote {
         let waiting: usize = state.outgoing.iter().map(Vec::len).sum();
         state.out_bytes = link.out.bytes() + waiting;
         if let Some(errno) = link.out.failed() {
+            // cancelled by an abort, of which the writer knows the reason or only that
+            let errno = if errno == libc::ECANCELED { libc::ECONNABORTED } else { errno };
             state.write_end = Some(WriteEnd::Failed(errno));
         }
         drop(state);
@@ -162,7 +164,8 @@ impl Front for Remote {
         let mut state = self.shared.state.lock();
         // an end without an error after an abort: the loop was shut down
         state.inbox.end(error.map_or(End::Failed(libc::ECONNABORTED), End::Failed));
-        if state.write_end != Some(WriteEnd::Finished) {
+        // after a shutdown, everything written may have gone out; then it is no failure
+        if state.write_end != Some(WriteEnd::Finished) || state.out_bytes > 0 {
             state.write_end = Some(WriteEnd::Failed(error.unwrap_or(libc::ECONNABORTED)));
         }
     }
@@ -172,9 +175,14 @@ impl Drop for Remote {
     fn drop(&mut self) {
         let mut state = self.shared.state.lock();
         state.gone = true;
-        state.out_bytes = 0;
         state.inbox.end(End::Failed(libc::ECONNABORTED));
-        state.write_end.get_or_insert(WriteEnd::Failed(libc::ECONNABORTED));
+        let aborted = WriteEnd::Failed(libc::ECONNABORTED);
+        match state.write_end {
+            Some(WriteEnd::Failed(_)) => {}
+            Some(WriteEnd::Finished) if state.out_bytes == 0 => {}
+            _ => state.write_end = Some(aborted),
+        }
+        state.out_bytes = 0;
         drop(state);
         self.shared.readable.notify_all();
         self.shared.writable.notify_all();

@@ -1,0 +1,337 @@
+//! Accepting connections and spreading them over loops.
+
+mod acceptor;
+mod blocking;
+
+pub use blocking::TcpListener;
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, ToSocketAddrs},
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use uring_reactor::{Cx, Fd, Handle, Reactor};
+
+use self::{
+    acceptor::{Acceptor, Running},
+    blocking::Queue,
+};
+use crate::{
+    addr,
+    conn::{Handler, Local},
+    loads::{Load, Loads},
+    pump, stream,
+};
+
+/// How long [`Listener::close`] waits for a loop that does not answer.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+type ErrorHook = Arc<dyn Fn(&io::Error) + Send + Sync>;
+
+/// Settings of a listener.
+#[must_use = "settings do nothing until `serve` or `bind` is called"]
+#[derive(Clone)]
+pub struct ListenerBuilder {
+    backlog: i32,
+    reuse_port: bool,
+    nodelay: bool,
+    caps: Caps,
+    on_error: Option<ErrorHook>,
+}
+
+/// How many bytes a connection holds in each direction before it stops taking more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caps {
+    pub(crate) inbound: usize,
+    pub(crate) outbound: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { inbound: 256 * 1024, outbound: 256 * 1024 }
+    }
+}
+
+impl ListenerBuilder {
+    fn new() -> Self {
+        Self {
+            backlog: 4096,
+            reuse_port: false,
+            nodelay: true,
+            caps: Caps::default(),
+            on_error: None,
+        }
+    }
+
+    /// How many connections the kernel keeps until they are accepted. The default is 4096, which
+    /// `net.core.somaxconn` may lower.
+    pub const fn backlog(mut self, backlog: i32) -> Self {
+        self.backlog = backlog;
+        self
+    }
+
+    /// Gives each loop a listening socket of its own, among which the kernel chooses by a hash of
+    /// the addresses. Without it, one loop accepts and hands each connection to the loop that has
+    /// the fewest: an exact balance, and the default.
+    #[doc(alias = "SO_REUSEPORT")]
+    pub const fn reuse_port(mut self, reuse_port: bool) -> Self {
+        self.reuse_port = reuse_port;
+        self
+    }
+
+    /// Whether small segments go out at once. The default is yes.
+    #[doc(alias = "TCP_NODELAY")]
+    pub const fn nodelay(mut self, nodelay: bool) -> Self {
+        self.nodelay = nodelay;
+        self
+    }
+
+    /// How many bytes a connection queues to be sent before it stops receiving. The default is
+    /// 256 KiB.
+    pub const fn outbound_bytes_max(mut self, bytes: usize) -> Self {
+        self.caps.outbound = if bytes == 0 { 1 } else { bytes };
+        self
+    }
+
+    /// How many bytes a [`TcpStream`] keeps unread before it stops receiving. The default is 256
+    /// KiB.
+    pub const fn inbound_bytes_max(mut self, bytes: usize) -> Self {
+        self.caps.inbound = bytes;
+        self
+    }
+
+    /// Is told each error of accepting, such as `EMFILE`, on the loop's thread. The listener lives
+    /// on and tries again by itself.
+    pub fn on_error(mut self, hook: impl Fn(&io::Error) + Send + Sync + 'static) -> Self {
+        self.on_error = Some(Arc::new(hook));
+        self
+    }
+
+    /// Listens on `addr` and serves each connection on one of the loops, with a handler that `make`
+    /// makes there.
+    ///
+    /// # Errors
+    ///
+    /// Those of `socket(2)`, `bind(2)` and `listen(2)`, with the address in the text: `AddrInUse`
+    /// if somebody listens there already.
+    pub fn serve<H: Handler>(
+        self,
+        reactor: &Reactor,
+        addr: impl ToSocketAddrs,
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> io::Result<Listener> {
+        self.serve_on(reactor.handles(), addr, make)
+    }
+
+    /// The same on loops of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`](Self::serve), and `NotConnected` if a loop has ended.
+    ///
+    /// # Panics
+    ///
+    /// If there is no loop.
+    pub fn serve_on<'h, H: Handler>(
+        self,
+        loops: impl IntoIterator<Item = &'h Handle>,
+        addr: impl ToSocketAddrs,
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> io::Result<Listener> {
+        let out_cap = self.caps.outbound;
+        let open = move |cx: &mut Cx<'_>, fd: OwnedFd, load: Load| {
+            let front = Local { handler: make(), open: false };
+            pump::start(cx, Fd::from(fd), out_cap, load, front);
+        };
+        self.listen(Loads::new(loops), addr, Arc::new(open), Arc::new(Endless))
+    }
+
+    /// Listens on `addr`, for [`TcpListener::accept`].
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`](Self::serve).
+    pub fn bind(self, reactor: &Reactor, addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        let caps = self.caps;
+        let queue = Arc::new(Queue::default());
+        let filled = Arc::clone(&queue);
+        let open = move |cx: &mut Cx<'_>, fd: OwnedFd, load: Load| {
+            filled.push(stream::start(cx, Arc::new(fd), caps, load));
+        };
+        let sink = Arc::clone(&queue);
+        let listener = self.listen(Loads::new(reactor.handles()), addr, Arc::new(open), sink)?;
+        Ok(TcpListener::new(listener, queue))
+    }
+
+    fn listen(
+        self,
+        loads: Loads,
+        addr: impl ToSocketAddrs,
+        open: Arc<Open>,
+        sink: Arc<dyn Sink>,
+    ) -> io::Result<Listener> {
+        let sockets = if self.reuse_port { loads.handles().len() } else { 1 };
+        let fds = addr::try_each(addr, |addr| self.sockets(addr, sockets))?;
+        let local_addr = addr::local(fds[0].as_fd())?;
+        let shared = Arc::new(Shared {
+            loads,
+            open,
+            sink: Arc::clone(&sink),
+            own_loop_only: self.reuse_port,
+            on_error: self.on_error,
+            accepted: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        });
+        let ended = Arc::new(Ended(sink));
+        // first, so that those that started are closed if another one cannot
+        let mut listener = Listener { local_addr, acceptors: Vec::new(), shared };
+        for (number, fd) in fds.into_iter().enumerate() {
+            let running = Acceptor::start(&listener.shared, number, fd, Arc::clone(&ended))?;
+            listener.acceptors.push(running);
+        }
+        Ok(listener)
+    }
+
+    /// One listening socket, or as many as there are loops, all on the port that the first got.
+    fn sockets(&self, addr: SocketAddr, count: usize) -> io::Result<Vec<OwnedFd>> {
+        let first = addr::listen(addr, self.backlog, self.reuse_port, self.nodelay)?;
+        let addr = addr::local(first.as_fd())?;
+        let mut fds = vec![first];
+        while fds.len() < count {
+            fds.push(addr::listen(addr, self.backlog, self.reuse_port, self.nodelay)?);
+        }
+        Ok(fds)
+    }
+}
+
+impl fmt::Debug for ListenerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerBuilder")
+            .field("backlog", &self.backlog)
+            .field("reuse_port", &self.reuse_port)
+            .field("nodelay", &self.nodelay)
+            .field("caps", &self.caps)
+            .finish_non_exhaustive()
+    }
+}
+
+type Open = dyn Fn(&mut Cx<'_>, OwnedFd, Load) + Send + Sync;
+
+/// Where connections go.
+trait Sink: Send + Sync {
+    /// Whether it takes no more for now.
+    fn is_full(&self) -> bool;
+    /// No more will come.
+    fn end(&self);
+}
+
+/// Handlers, of which there can be any number.
+struct Endless;
+
+impl Sink for Endless {
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn end(&self) {}
+}
+
+/// Tells the sink when the last acceptor is gone, whatever ended it.
+struct Ended(Arc<dyn Sink>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// What a listener's acceptors have in common.
+struct Shared {
+    loads: Loads,
+    open: Arc<Open>,
+    sink: Arc<dyn Sink>,
+    own_loop_only: bool,
+    on_error: Option<ErrorHook>,
+    accepted: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// What a listener has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenerStats {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Times that accepting failed.
+    pub errors: u64,
+    /// Connections open now, on each loop.
+    pub open: Vec<usize>,
+}
+
+/// A listening socket whose connections are served by callbacks.
+///
+/// Dropping it closes it as [`close`](Self::close) does; its connections live on.
+pub struct Listener {
+    local_addr: SocketAddr,
+    acceptors: Vec<Running>,
+    shared: Arc<Shared>,
+}
+
+impl Listener {
+    /// Settings for a new listener.
+    pub fn builder() -> ListenerBuilder {
+        ListenerBuilder::new()
+    }
+
+    /// The address that it listens on, the port that the kernel chose included.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> ListenerStats {
+        ListenerStats {
+            accepted: self.shared.accepted.load(Ordering::Relaxed),
+            errors: self.shared.errors.load(Ordering::Relaxed),
+            open: self.shared.loads.counts(),
+        }
+    }
+
+    /// Stops accepting and closes the socket. When it returns the port is free, unless it is called
+    /// on a loop's own thread: then that happens right after.
+    pub fn close(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let closing: Vec<_> = self.acceptors.drain(..).filter_map(Running::close).collect();
+        let limit = Instant::now() + CLOSE_LIMIT;
+        for closed in closing {
+            // nothing is ever sent: the acceptor's end hangs up
+            let _hung_up = closed.recv_deadline(limit);
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("local_addr", &self.local_addr)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
