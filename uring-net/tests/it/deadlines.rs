@@ -1,0 +1,178 @@
+//! Deadlines of blocking calls, also of those that block already.
+
+use std::{
+    fs,
+    io::{self, ErrorKind, Read as _, Write as _},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use uring_net::TcpStream;
+
+use crate::{
+    blocking::pair,
+    util::{LONG, Random, assert_same, get, join, reactor, read, read_to_end, until},
+};
+
+const SOON: Duration = Duration::from_millis(50);
+
+/// Waits until a thread of this process sleeps in the kernel.
+#[track_caller]
+fn until_asleep(thread: libc::pid_t) {
+    until("the thread sleeps", || {
+        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).expect("procfs");
+        // the state stands after the name, which is in parentheses
+        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('S'))
+    });
+}
+
+/// Reads one byte in a thread of its own, which sleeps when this returns.
+#[track_caller]
+fn blocked_read(stream: &TcpStream) -> thread::JoinHandle<io::Result<(usize, u8)>> {
+    let (sender, id) = mpsc::channel();
+    let mut stream = stream.clone();
+    let thread = thread::spawn(move || {
+        // SAFETY: the call takes nothing.
+        sender.send(unsafe { libc::gettid() }).expect("the test waits");
+        let mut byte = [0];
+        stream.read(&mut byte).map(|count| (count, byte[0]))
+    });
+    until_asleep(get(&id));
+    thread
+}
+
+#[track_caller]
+fn assert_timed_out<T: std::fmt::Debug>(result: io::Result<T>) {
+    assert_eq!(result.expect_err("it waits").kind(), ErrorKind::TimedOut);
+}
+
+#[test]
+fn a_read_that_times_out_loses_no_byte() {
+    need_loops!();
+    let reactor = reactor(1);
+    let (mut stream, peer) = pair(&reactor);
+    let mut got = Vec::new();
+    for byte in 0..20 {
+        let start = Instant::now();
+        stream.set_read_deadline(Some(start + Duration::from_millis(5)));
+        let mut buffer = [0; 4];
+        match stream.read(&mut buffer) {
+            Ok(count) => got.extend_from_slice(&buffer[..count]), // of the last round
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::TimedOut);
+                assert!(start.elapsed() >= Duration::from_millis(5));
+            }
+        }
+        until("the deadline has passed", || start.elapsed() > Duration::from_millis(5));
+        // the byte may arrive before, in, or after the next read
+        (&peer).write_all(&[byte]).expect("room in the socket");
+        match stream.read(&mut buffer) {
+            Ok(count) => got.extend_from_slice(&buffer[..count]),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+        }
+    }
+    drop(peer);
+    stream.set_read_deadline(Some(Instant::now() + LONG));
+    stream.read_to_end(&mut got).expect("an orderly end");
+    assert_same(&got, &(0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_deadline_that_has_passed_still_lets_read_what_is_there() {
+    need_loops!();
+    let reactor = reactor(1);
+    let (mut stream, peer) = pair(&reactor);
+    (&peer).write_all(b"ab").expect("room in the socket");
+    let mut byte = [0];
+    stream.read_exact(&mut byte).expect("it has arrived, and so has the next");
+    stream.set_read_deadline(Some(Instant::now() - Duration::from_secs(1)));
+    stream.read_exact(&mut byte).expect("no need to wait");
+    assert_eq!(&byte, b"b");
+    assert_timed_out(stream.read(&mut byte));
+}
+
+#[test]
+fn an_earlier_deadline_ends_a_read_that_waits() {
+    need_loops!();
+    let reactor = reactor(1);
+    let (stream, _peer) = pair(&reactor);
+    for at in [None, Some(Instant::now() + 10 * LONG)] {
+        stream.set_read_deadline(at);
+        let thread = blocked_read(&stream);
+        let start = Instant::now();
+        stream.set_read_deadline(Some(start + SOON));
+        assert_timed_out(join(thread));
+        assert!(start.elapsed() >= SOON && start.elapsed() < LONG, "{:?}", start.elapsed());
+    }
+    stream.set_read_deadline(None);
+    let thread = blocked_read(&stream);
+    stream.set_read_deadline(Some(Instant::now() - SOON));
+    assert_timed_out(join(thread));
+}
+
+#[test]
+fn a_later_deadline_or_none_lets_a_read_wait_on() {
+    need_loops!();
+    let reactor = reactor(1);
+    let (stream, peer) = pair(&reactor);
+    for later in [None, Some(Instant::now() + LONG)] {
+        let at = Instant::now() + SOON;
+        stream.set_read_deadline(Some(at));
+        let thread = blocked_read(&stream);
+        stream.set_read_deadline(later);
+        until("the first deadline has passed", || Instant::now() > at + SOON);
+        (&peer).write_all(b"x").expect("room in the socket");
+        assert_eq!(join(thread).expect("it waited on"), (1, b'x'));
+    }
+}
+
+#[test]
+fn a_write_that_times_out_has_written_nothing() {
+    need_loops!();
+    let reactor = reactor(1);
+    let (mut stream, peer) = pair(&reactor);
+    let data = Random::new(7).bytes(32 << 20);
+    stream.set_write_deadline(Some(Instant::now() + SOON));
+    let mut written = 0;
+    let error = loop {
+        match stream.write(&data[written..]) {
+            Ok(count) => written += count,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    assert!(written < data.len(), "a peer that does not read takes no 32 MiB");
+    stream.set_write_deadline(Some(Instant::now() + LONG));
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| read_to_end(&peer));
+        stream.write_all(&data[written..]).expect("the peer reads now");
+        drop(stream);
+        assert_same(&reader.join().expect("an orderly end"), &data);
+    });
+}
+
+#[test]
+fn an_earlier_deadline_ends_a_write_that_waits() {
+    need_loops!();
+    let reactor = reactor(1);
+    let (stream, peer) = pair(&reactor);
+    let (sender, id) = mpsc::channel();
+    let mut writer = stream.clone();
+    let thread = thread::spawn(move || {
+        // SAFETY: the call takes nothing.
+        sender.send(unsafe { libc::gettid() }).expect("the test waits");
+        let mut written = 0;
+        loop {
+            match writer.write(&[3; 100_000]) {
+                Ok(count) => written += count,
+                Err(error) => return (written, error),
+            }
+        }
+    });
+    until_asleep(get(&id));
+    stream.set_write_deadline(Some(Instant::now() + SOON));
+    let (written, error) = join(thread);
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    assert_eq!(read(&peer, written).iter().filter(|byte| **byte == 3).count(), written);
+}

@@ -1,0 +1,21 @@
+//! TCP against a real kernel: peers are sockets of the standard library. One file per subject.
+//!
+//! What counts descriptors, allocations or connections runs in a process of its own: see
+//! [`util::isolated`].
+
+#[macro_use]
+mod util;
+
+mod alloc;
+mod blocking;
+mod connect;
+mod crowd;
+mod deadlines;
+mod echo;
+mod handler;
+mod listen;
+mod shutdown;
+mod steady;
+
+#[global_allocator]
+static ALLOCATOR: alloc::Allocator = alloc::Allocator;

@@ -1,0 +1,156 @@
+//! What the end of a reactor does to those who wait, and to those who come late.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::TcpListener as PeerListener,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use uring_net::{Listener, TcpListener, TcpStream};
+
+use crate::{
+    blocking::pair,
+    util::{ECONNABORTED, Echo, LONG, join, open_descriptors, reactor, rounds, serve},
+};
+
+#[test]
+fn it_wakes_readers_and_writers_with_an_error() {
+    need_loops!();
+    let reactor = reactor(2);
+    let (first, _peer) = pair(&reactor);
+    let (second, _other) = pair(&reactor);
+    let (started, is_started) = std::sync::mpsc::channel();
+    let sender = started.clone();
+    let mut stream = first.clone();
+    let reader = thread::spawn(move || {
+        sender.send(()).expect("the test waits");
+        stream.read(&mut [0]).expect_err("nobody sends")
+    });
+    let mut stream = second.clone();
+    let writer = thread::spawn(move || {
+        started.send(()).expect("the test waits");
+        loop {
+            if let Err(error) = stream.write(&[1; 100_000]) {
+                return error;
+            }
+        }
+    });
+    is_started.recv().expect("a thread");
+    is_started.recv().expect("a thread");
+    let report = reactor.shutdown(LONG);
+    assert_eq!((report.leaked, report.failed_loops), (0, 0), "{report}");
+    for error in [join(reader), join(writer)] {
+        assert_eq!(error.raw_os_error(), Some(ECONNABORTED), "{error}");
+    }
+    // and whoever comes later
+    let mut late = first;
+    assert_eq!(late.read(&mut [0]).expect_err("no loop").raw_os_error(), Some(ECONNABORTED));
+    assert_eq!(late.write(&[0]).expect_err("no loop").raw_os_error(), Some(ECONNABORTED));
+    late.flush().expect_err("no loop");
+}
+
+#[test]
+fn bytes_that_did_not_go_out_are_not_flushed() {
+    need_loops!();
+    let reactor = reactor(1);
+    let (mut stream, _peer) = pair(&reactor);
+    stream.set_write_deadline(Some(Instant::now()));
+    while stream.write(&[1; 100_000]).is_ok() {}
+    stream.shutdown(std::net::Shutdown::Write).expect("a connection");
+    reactor.shutdown(LONG);
+    let error = stream.flush().expect_err("the queue was not empty");
+    assert_eq!(error.raw_os_error(), Some(ECONNABORTED), "{error}");
+}
+
+#[test]
+fn the_peer_of_a_stream_learns_of_it_while_the_stream_is_held() {
+    need_loops!();
+    let reactor = reactor(1);
+    let (stream, mut peer) = pair(&reactor);
+    reactor.shutdown(LONG);
+    assert_eq!(peer.read(&mut [0]).expect("an end"), 0);
+    drop(stream);
+}
+
+#[test]
+fn it_wakes_a_thread_that_connects() {
+    need_loops!();
+    let listener = PeerListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let reactor = Arc::new(reactor(1));
+    let handle = reactor.handle().clone();
+    let connecting = Arc::clone(&reactor);
+    let thread = thread::spawn(move || {
+        // until there is no loop any more
+        while TcpStream::connect(&connecting, addr).is_ok() {}
+    });
+    handle.shutdown(LONG).expect("the loop runs");
+    join(thread);
+    let error = TcpStream::connect(&reactor, addr).expect_err("no loop");
+    assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+    let error = TcpListener::bind(&reactor, "127.0.0.1:0").expect_err("no loop");
+    assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+    let builder = Listener::builder();
+    let error = builder.serve(&reactor, "127.0.0.1:0", || Echo).expect_err("no loop");
+    assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+}
+
+#[test]
+fn connections_that_come_meanwhile_do_not_keep_it() {
+    need_loops!();
+    isolated!();
+    let before = open_descriptors();
+    for round in 0..rounds(100) {
+        let reactor = reactor(2);
+        let listener = serve(&reactor, || Echo);
+        let addr = listener.local_addr();
+        let over = Arc::new(AtomicBool::new(false));
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let over = Arc::clone(&over);
+                thread::spawn(move || {
+                    while !over.load(Ordering::Relaxed) {
+                        let Ok(mut peer) = std::net::TcpStream::connect(addr) else { break };
+                        let _sent = peer.write_all(b"hello");
+                    }
+                })
+            })
+            .collect();
+        crate::util::until("some are accepted", || listener.stats().accepted > 5);
+        let start = Instant::now();
+        let report = reactor.shutdown(LONG);
+        assert!(start.elapsed() < LONG / 4, "round {round}: {:?}, {report}", start.elapsed());
+        assert_eq!((report.leaked, report.failed_loops), (0, 0), "round {round}: {report}");
+        over.store(true, Ordering::Relaxed);
+        threads.into_iter().for_each(join);
+        drop(listener);
+        assert_eq!(open_descriptors(), before, "round {round}");
+    }
+}
+
+#[test]
+fn streams_whose_peers_never_read_do_not_keep_it() {
+    need_loops!();
+    isolated!();
+    let before = open_descriptors();
+    let reactor = reactor(1);
+    let mut peers = Vec::new();
+    for _ in 0..10 {
+        let (mut stream, peer) = pair(&reactor);
+        stream.set_write_deadline(Some(Instant::now()));
+        while stream.write(&[1; 100_000]).is_ok() {}
+        peers.push(peer);
+        // dropped with a full queue
+    }
+    let start = Instant::now();
+    let report = reactor.shutdown(Duration::from_secs(10));
+    assert_eq!((report.leaked, report.failed_loops), (0, 0), "{report}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    drop(peers);
+    assert_eq!(open_descriptors(), before);
+}

@@ -1,0 +1,119 @@
+//! What a message costs once everything runs: no allocation, and at most one system call a turn.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream as Peer,
+};
+
+use crate::{
+    alloc::allocations,
+    util::{Echo, peer, reactor, rounds, serve},
+};
+
+/// Sends to all, then reads from all, so many times; the buffers are the caller's.
+fn exchange(peers: &mut [Peer], times: usize, message: &[u8], answer: &mut [u8]) {
+    for _ in 0..times {
+        for peer in &mut *peers {
+            peer.write_all(message).expect("the server reads");
+        }
+        for peer in &mut *peers {
+            peer.read_exact(answer).expect("the server answers");
+            assert_eq!(answer, message);
+        }
+    }
+}
+
+#[test]
+fn a_message_on_the_callback_path_allocates_nothing() {
+    need_loops!();
+    isolated!();
+    for (connections, bytes) in [(1, 1), (1, 128), (1, 16 * 1024), (50, 128), (200, 1024)] {
+        let reactor = reactor(1);
+        let listener = serve(&reactor, || Echo);
+        let mut peers: Vec<_> = (0..connections).map(|_| peer(listener.local_addr())).collect();
+        let message: Vec<u8> = (0..bytes).map(|at: usize| at.to_le_bytes()[0]).collect();
+        let mut answer = vec![0; bytes];
+        exchange(&mut peers, 50, &message, &mut answer); // queues grow to what they need
+        let before = allocations();
+        exchange(&mut peers, rounds(2000 / connections + 50), &message, &mut answer);
+        let count = allocations() - before;
+        assert_eq!(count, 0, "{connections} connections, {bytes} bytes");
+    }
+}
+
+#[test]
+fn a_deadline_for_each_message_allocates_nothing() {
+    need_loops!();
+    isolated!();
+    let reactor = reactor(1);
+    let listener = serve(&reactor, || {
+        crate::util::probe(|seen| {
+            if let crate::util::Seen::Data(conn, data) = seen {
+                let at = std::time::Instant::now() + crate::util::LONG;
+                conn.set_deadline(Some(at));
+                conn.send(data);
+            }
+        })
+    });
+    let mut peers = [peer(listener.local_addr())];
+    let mut answer = [0; 16];
+    exchange(&mut peers, 50, &[7; 16], &mut answer);
+    let before = allocations();
+    exchange(&mut peers, rounds(1000), &[7; 16], &mut answer);
+    assert_eq!(allocations() - before, 0);
+}
+
+#[test]
+fn a_turn_enters_the_kernel_once_and_serves_many_connections() {
+    need_loops!();
+    isolated!();
+    let reactor = reactor(1);
+    let listener = serve(&reactor, || Echo);
+    let mut peers: Vec<_> = (0..100).map(|_| peer(listener.local_addr())).collect();
+    let mut answer = [0; 64];
+    exchange(&mut peers, 5, &[1; 64], &mut answer);
+    let before = reactor.stats();
+    let times = rounds(200);
+    exchange(&mut peers, times, &[1; 64], &mut answer);
+    let stats = reactor.stats();
+    let messages = u64::try_from(times * peers.len()).expect("a small number");
+    let enters = stats.enters - before.enters;
+    assert!(stats.enters <= stats.turns, "{stats}");
+    // the least that there is without io_uring: one recv, one send and a part of an epoll_wait
+    assert!(enters < 2 * messages, "{enters} enters for {messages} messages");
+    assert!(stats.submissions - before.submissions <= messages + 10, "one send each: {stats}");
+    assert_eq!((stats.rearms, stats.stale, stats.panics), (0, 0, 0), "{stats}");
+}
+
+#[test]
+fn a_loop_with_idle_connections_does_nothing() {
+    need_loops!();
+    isolated!();
+    let reactor = reactor(1);
+    let listener = serve(&reactor, || Echo);
+    let peers: Vec<_> = (0..50).map(|_| peer(listener.local_addr())).collect();
+    for peer in &peers {
+        crate::util::ping(peer, b"here");
+    }
+    // Whatever still runs has run when this, the only event of the time, has passed.
+    let before = settled(&reactor);
+    let quiet = std::time::Duration::from_millis(300);
+    peers[0].set_read_timeout(Some(quiet)).expect("a timeout");
+    let nothing = (&peers[0]).read(&mut [0]).expect_err("nobody sends");
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock, "{nothing}");
+    assert_eq!(reactor.stats(), before, "not one turn");
+}
+
+/// The counters when they have stopped.
+fn settled(reactor: &uring_net::uring_reactor::Reactor) -> uring_net::uring_reactor::Stats {
+    let mut last = reactor.stats();
+    let mut since = std::time::Instant::now();
+    while since.elapsed() < std::time::Duration::from_millis(50) {
+        let now = reactor.stats();
+        if now != last {
+            (last, since) = (now, std::time::Instant::now());
+        }
+        std::thread::yield_now();
+    }
+    last
+}
