@@ -10,7 +10,7 @@ use std::{
         mpsc::{self, Receiver},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use uring::{OpCode, Support};
@@ -136,6 +136,16 @@ impl Running {
     /// How many descriptors it has open.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.0.id())).unwrap().count()
+    }
+
+    /// Waits until it has no more than so many descriptors: what a peer has closed, it closes soon.
+    pub(crate) fn settles_at(&self, descriptors: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.descriptors() > descriptors {
+            let left = self.descriptors();
+            assert!(Instant::now() < deadline, "{left} descriptors, not {descriptors}");
+            thread::yield_now();
+        }
     }
 }
 
