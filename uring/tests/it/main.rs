@@ -15,6 +15,7 @@ mod hostile;
 mod operations;
 mod pool;
 mod queues;
+mod raw;
 mod scenes;
 mod stale;
 mod teardown;
