@@ -67,6 +67,10 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod addr;
 mod buf;
 mod cast;
