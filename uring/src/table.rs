@@ -228,10 +228,12 @@ mod tests {
     #[test]
     fn a_full_table_leaves_the_operation_with_the_caller() {
         let mut table = Table::new(1, 0, 0);
-        put(&mut table, "first", ()).unwrap();
+        let first = put(&mut table, "first", ()).unwrap();
         let mut pair = Some(("second", ()));
         assert!(table.insert(&mut pair, |_, _| panic!("not prepared")).is_none());
         assert_eq!(pair, Some(("second", ())));
+        let slot = table.find(first).unwrap();
+        table.remove(slot);
     }
 
     #[test]
