@@ -97,7 +97,8 @@ pub(crate) struct Link {
     /// Above this many bytes to send, nothing more is received.
     out_cap: usize,
     throttled: bool,
-    /// The pool was empty: receive once into memory of our own.
+    /// The pool was empty: receive once into memory of our own, even if there are buffers again. A
+    /// busy neighbour may take all of them each time, and then this one would try in vain each time.
     starved: bool,
     error: Option<i32>,
 }
@@ -167,7 +168,7 @@ impl Link {
     }
 
     fn arm(&mut self, cx: &mut Cx<'_>) {
-        let op: LoopOp = if self.starved && is_short(cx) {
+        let op: LoopOp = if self.starved {
             let bytes = cx.pool().buffer_bytes() as usize;
             Recv::new(self.fd.clone(), Vec::with_capacity(bytes)).into()
         } else {
@@ -379,8 +380,7 @@ impl<F: Front> Pump<F> {
                 match result {
                     Ok(0) => self.read_ended(cx, End::Eof),
                     Ok(_) => {
-                        // for the next one too, if buffers are still short
-                        self.link.starved = true;
+                        self.link.starved = is_short(cx);
                         self.received(cx, data.into());
                     }
                     Err(error) => self.receive_failed(cx, errno(&error)),

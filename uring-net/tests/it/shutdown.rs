@@ -105,7 +105,7 @@ fn connections_that_come_meanwhile_do_not_keep_it() {
     need_loops!();
     isolated!();
     let before = open_descriptors();
-    for round in 0..rounds(100) {
+    for round in 0..rounds(40) {
         let reactor = reactor(2);
         let listener = serve(&reactor, || Echo);
         let addr = listener.local_addr();
