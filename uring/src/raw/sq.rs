@@ -198,6 +198,19 @@ impl Sq {
         }
     }
 
+    /// Takes back the last entry, if it has this `user_data` and `each_waiting` tells it.
+    pub(crate) fn take_back_last(&mut self, user_data: u64, thread: bool) -> bool {
+        let mut last = None;
+        self.each_waiting(thread, |each| last = Some(each));
+        if last != Some(user_data) {
+            return false;
+        }
+        self.tail = self.tail.wrapping_sub(1);
+        // Release as in `publish`.
+        self.ktail().store(self.tail, Ordering::Release);
+        true
+    }
+
     /// Takes back the entries that `each_waiting` tells.
     pub(crate) fn take_back_all(&mut self, thread: bool) {
         self.tail = self.consumed(thread);

@@ -6,7 +6,7 @@ use super::{
     Chain, Event, drain,
     engine::{self, Claim, Core},
 };
-use crate::{OpId, Operation, Rejected, table::Table};
+use crate::{OpId, Operation, Rejected, SetupFlags, table::Table};
 
 /// A ring for the length of one call, whose operations may borrow: see
 /// [`Ring::scope`](crate::Ring::scope).
@@ -147,6 +147,16 @@ impl<P: Operation, X> Scope<'_, P, X> {
     pub const fn in_flight(&self) -> u32 {
         self.table.live()
     }
+
+    /// The operation that was submitted last, if the kernel has not seen it.
+    fn take_back(&mut self, id: OpId) -> Option<P> {
+        let slot = self.table.find(id.0)?;
+        let thread = self.core.raw.setup_flags().contains(SetupFlags::SQPOLL);
+        if !self.core.raw.sq().take_back_last(id.user_data(), thread) {
+            return None;
+        }
+        self.table.remove(slot).map(|(op, _)| op)
+    }
 }
 
 impl<P: Operation, X> Drop for Scope<'_, P, X> {
@@ -173,13 +183,17 @@ pub(crate) fn enter<P: Operation, X, R>(
 /// Runs one operation to its end.
 pub(crate) fn run<P: Operation>(core: &mut Core, base: u32, op: P) -> P::Output {
     enter::<P, (), _>(core, base, 1, |scope| {
-        if let Err(Rejected { op, reason, .. }) = scope.submit(op, ()) {
-            return op.refuse(reason.errno());
-        }
+        let id = match scope.submit(op, ()) {
+            Ok(id) => id,
+            Err(Rejected { op, reason, .. }) => return op.refuse(reason.errno()),
+        };
         loop {
-            // A wait that fails is tried again: the operation is in flight, and there is no result
-            // but its own. If the kernel keeps failing, it ends the process.
-            if scope.wait(1, None).is_err() {
+            if let Err(error) = scope.wait(1, None) {
+                if let Some(op) = scope.take_back(id) {
+                    return op.refuse(error.raw_os_error().unwrap_or(libc::EIO));
+                }
+                // The operation is in flight, and there is no result but its own. If the kernel
+                // keeps failing, that ends the process.
                 drain::wait_or_abort(scope.core);
             }
             while let Some(event) = scope.next() {

@@ -15,11 +15,15 @@ use crate::{
 
 /// From now on `io_uring_setup` fails with `errno`: for this thread, or for the whole process.
 fn filter(errno: i32, whole_process: bool) {
+    filter_call(libc::SYS_io_uring_setup, errno, whole_process);
+}
+
+fn filter_call(call: libc::c_long, errno: i32, whole_process: bool) {
     const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
     const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
     const RETURN: u16 = 0x06; // BPF_RET | BPF_K
     let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let number = u32::try_from(libc::SYS_io_uring_setup).expect("a number");
+    let number = u32::try_from(call).expect("a number");
     let refuse = libc::SECCOMP_RET_ERRNO | errno.unsigned_abs();
     let mut lines = [
         line(LOAD, 0, 0, 0), // the number is the first field of seccomp_data
@@ -82,6 +86,28 @@ filters! {
         libc::ENOSYS, true, Unavailable::FilteredNoSys, Unsupported, "io_uring_setup";
     a_filter_of_this_thread_that_says_enosys_is_named_too:
         libc::ENOSYS, false, Unavailable::FilteredNoSys, Unsupported, "io_uring_setup";
+}
+
+#[test]
+fn a_filter_that_comes_after_the_ring_is_an_error_and_neither_a_hang_nor_an_abort() {
+    isolated!();
+    let mut ring = util::ring::<Op, ()>();
+    let (reader, _writer) = util::pipe();
+    let reader = Fd::new(reader);
+    ring.submit(scenes::read(&reader, 64), ()).expect("room");
+    ring.wait(0, None).expect("the kernel takes it");
+    filter_call(libc::SYS_io_uring_enter, libc::EPERM, true);
+    // what the kernel has not seen comes back with the error
+    let mut buf = [0; 8];
+    let (result, _, _) = ring.run(op::Read::new(&*reader, &mut buf[..], uring::Current));
+    assert_eq!(util::errno(&result), libc::EPERM);
+    assert_eq!((ring.in_flight(), ring.submissions_waiting()), (1, 0));
+    ring.submit(scenes::read(&reader, 64), ()).expect("room");
+    assert_eq!(util::errno(&ring.wait(1, None)), libc::EPERM);
+    // what it has seen cannot be had back: it is leaked, and counted
+    drop(ring);
+    assert_eq!(uring::leaked_operations(), 1);
+    assert_eq!(Fd::strong_count(&reader), 2, "only the leaked one holds it");
 }
 
 /// Sets a soft limit, and tells what it was.
