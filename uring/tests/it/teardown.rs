@@ -202,6 +202,36 @@ fn links_that_start_while_the_ring_goes_are_ended_too() {
     assert_eq!(leaked_operations(), 0);
 }
 
+#[test]
+fn a_context_that_panics_in_its_drop_frees_nothing_that_is_in_flight() {
+    isolated!();
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                std::panic::resume_unwind(Box::new("in a drop"));
+            }
+        }
+    }
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<Op, Panics>(16, 64) else { continue };
+        let quarantine = Quarantine::start();
+        let (reader, writer) = util::pipe();
+        let reader = util::Fd::new(reader);
+        for _ in 0..4 {
+            ring.submit(scenes::read(&reader, 64), Panics).expect("there is room");
+        }
+        ring.wait(0, None).expect("the kernel takes them");
+        let before = leaked_operations();
+        assert!(catch_unwind(AssertUnwindSafe(move || drop(ring))).is_err(), "{mode:?}");
+        let leaked = leaked_operations() - before;
+        let held = util::Fd::strong_count(&reader) - 1;
+        assert_eq!(u64::try_from(held), Ok(leaked), "{mode:?}: what was not leaked came back");
+        scenes::write(&writer, b"late");
+        quarantine.assert_untouched(&format!("{mode:?}"));
+    }
+}
+
 /// What the tests above would look like if the ring freed what it should not: they must see it.
 mod mutants {
     use std::os::fd::AsRawFd;
