@@ -353,4 +353,57 @@ mod tests {
         assert!(outbox.next().is_none());
         assert!(outbox.is_done());
     }
+
+    #[test]
+    fn many_small_pieces_are_put_together() {
+        let (mut inbox, mut outbox) = (Inbox::default(), Outbox::default());
+        let all: Vec<u8> = (0..100_000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        for byte in &all {
+            inbox.push(Chunk::Vec(vec![*byte]));
+            outbox.push(Payload::Vec(vec![*byte])).unwrap();
+        }
+        // 15 of a byte, then 16 KiB each
+        assert_eq!((inbox.queue.len(), outbox.queue.len()), (15 + 7, 15 + 7));
+        assert_eq!((inbox.bytes(), outbox.bytes()), (all.len(), all.len()));
+        let mut read = vec![0; all.len()];
+        assert_eq!(inbox.read(&mut read), Some(Ok(all.len())));
+        assert!(read == all, "in order");
+        let mut sent = Vec::new();
+        while let Some(Step::Send(data)) = outbox.next() {
+            sent.extend_from_slice(&data);
+            outbox.sent(Ok(data.len()), &data);
+        }
+        assert!(sent == all, "in order");
+    }
+
+    #[test]
+    fn large_pieces_are_left_as_they_are() {
+        let mut outbox = Outbox::default();
+        for _ in 0..20 {
+            outbox.push(Payload::Static(&[1; 4096])).unwrap();
+        }
+        assert_eq!(outbox.queue.len(), 20);
+        assert!(outbox.queue.iter().all(|data| matches!(data, Payload::Static(_))));
+    }
+
+    #[test]
+    fn what_arrives_after_the_end_of_this_side_is_dropped() {
+        let mut inbox = Inbox::default();
+        inbox.end(End::Eof); // as after `shutdown(Read)`
+        inbox.push(chunk("late"));
+        assert_eq!(inbox.read(&mut [0; 4]), Some(Ok(0)));
+        assert_eq!(inbox.bytes(), 0);
+    }
+
+    #[test]
+    fn a_send_that_a_signal_interrupted_goes_again_from_its_start() {
+        let mut outbox = Outbox::default();
+        outbox.push(payload("first")).unwrap();
+        outbox.push(payload("second")).unwrap();
+        outbox.next();
+        let interrupted = Err(io::Error::from_raw_os_error(4)); // EINTR in errno(3)
+        assert_eq!(outbox.sent(interrupted, &payload("first")), 0);
+        assert_eq!((outbox.failed(), outbox.bytes()), (None, 11));
+        assert_eq!(sent_bytes(outbox.next()), b"first");
+    }
 }

@@ -69,6 +69,8 @@ mod listener;
 mod loads;
 mod pump;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use conn::{Conn, Handler};
 pub use connect::connect;

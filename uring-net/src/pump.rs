@@ -98,7 +98,7 @@ pub(crate) struct Link {
     out_cap: usize,
     throttled: bool,
     /// The pool was empty: receive once into memory of our own, even if there are buffers again. A
-    /// busy neighbour may take all of them each time, and then this one would try in vain each time.
+    /// busy neighbour may take all of them in each turn, and this one would try in vain in each.
     starved: bool,
     error: Option<i32>,
 }

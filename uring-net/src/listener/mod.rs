@@ -99,8 +99,8 @@ impl ListenerBuilder {
         self
     }
 
-    /// How many bytes a [`TcpStream`] keeps unread before it stops receiving. The default is 256
-    /// KiB.
+    /// How many bytes a [`TcpStream`](crate::TcpStream) keeps unread before it stops receiving. The
+    /// default is 256 KiB.
     pub const fn inbound_bytes_max(mut self, bytes: usize) -> Self {
         self.caps.inbound = bytes;
         self
