@@ -191,7 +191,8 @@ impl Cx<'_> {
         self.state.room()
     }
 
-    /// Whether the loop is shutting down: what is submitted now is cancelled at once.
+    /// Whether the loop is shutting down. What a source submits now goes out and is cancelled at
+    /// once; other operations end with `ECANCELED` without going out.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.state.stopping.is_some()

@@ -73,7 +73,8 @@ impl State {
         self.ring.capacity().saturating_sub(self.ring.in_flight() + bell)
     }
 
-    /// Submits; while the loop shuts down, what is submitted is cancelled at once.
+    /// Submits for a source, or for a closure before the shutdown; while the loop shuts down, what
+    /// is submitted is cancelled at once.
     pub(crate) fn submit(
         &mut self,
         op: LoopOp,
@@ -92,11 +93,17 @@ impl State {
         Ok(id)
     }
 
-    /// Submits, now or as soon as there is room, after those that wait already.
+    /// Submits, now or as soon as there is room, after those that wait already. While the loop
+    /// shuts down it refuses: who submits without end must not hold the end up.
     pub(crate) fn submit_or_wait(&mut self, op: LoopOp, dest: Dest) {
-        let left =
-            if self.waiting.is_empty() { self.try_submit(op, dest) } else { Some((op, dest)) };
-        self.waiting.extend(left);
+        if self.stopping.is_some() {
+            self.refuse(op, dest, libc::ECANCELED);
+        } else if self.waiting.is_empty() {
+            let left = self.try_submit(op, dest);
+            self.waiting.extend(left);
+        } else {
+            self.waiting.push_back((op, dest));
+        }
     }
 
     /// Submits; what there is no room for comes back. An operation that can never go is refused.
