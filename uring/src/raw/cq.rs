@@ -104,8 +104,20 @@ impl Cq {
 #[doc(alias = "io_uring_peek_batch_cqe")]
 #[derive(Debug)]
 pub struct Completions<'r> {
-    pub(crate) cq: &'r mut Cq,
-    pub(crate) left: u32,
+    cq: &'r mut Cq,
+    /// Where the next one is: `cq.head`, kept here so that a loop keeps it in a register.
+    head: u32,
+    /// The tail when the batch was begun.
+    end: u32,
+}
+
+impl<'r> Completions<'r> {
+    #[inline]
+    pub(crate) fn new(cq: &'r mut Cq) -> Self {
+        cq.ready();
+        let (head, end) = (cq.head, cq.tail);
+        Self { cq, head, end }
+    }
 }
 
 impl Iterator for Completions<'_> {
@@ -113,18 +125,30 @@ impl Iterator for Completions<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Cqe> {
-        self.left = self.left.checked_sub(1)?;
-        self.cq.take()
+        if self.head == self.end {
+            return None;
+        }
+        // SAFETY: `add` stays inside the array: the index is masked, and the array has mask + 1.
+        let entry = unsafe { self.cq.entries.add((self.head & self.cq.mask) as usize) };
+        self.head = self.head.wrapping_add(1);
+        // At once, not in the drop: who forgets this must not get the same completions again.
+        self.cq.head = self.head;
+        // SAFETY: entries between head and tail were written before the tail that we acquired, and
+        // stay unchanged until the head is stored.
+        Some(Cqe::new(unsafe { entry.read() }))
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left as usize, Some(self.left as usize))
+        let left = self.end.wrapping_sub(self.head) as usize;
+        (left, Some(left))
     }
 }
 
 impl ExactSizeIterator for Completions<'_> {}
 
 impl Drop for Completions<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.cq.release();
     }

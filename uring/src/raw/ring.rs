@@ -352,9 +352,9 @@ impl RawRing {
     ///
     /// On kernels before 5.11 a completion with `user_data` `u64::MAX` may be among them: the
     /// timeout entry of an earlier [`wait`](Self::wait), which [`pop`](Self::pop) hides.
+    #[inline]
     pub fn completions(&mut self) -> Completions<'_> {
-        let left = self.cq.ready();
-        Completions { cq: &mut self.cq, left }
+        Completions::new(&mut self.cq)
     }
 
     /// Makes a pool of `buffers` buffers, a power of two, of `buffer_bytes` each, from which the

@@ -135,9 +135,9 @@ impl CompletionQueue<'_> {
     }
 
     /// The completions that can be read now; the kernel learns in one store that they were.
+    #[inline]
     pub fn completions(&mut self) -> Completions<'_> {
-        let left = self.cq.ready();
-        Completions { cq: self.cq, left }
+        Completions::new(self.cq)
     }
 
     /// How many completions can be read.
