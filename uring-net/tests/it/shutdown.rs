@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -15,7 +16,10 @@ use uring_net::{Listener, TcpListener, TcpStream};
 
 use crate::{
     blocking::pair,
-    util::{ECONNABORTED, Echo, LONG, join, open_descriptors, reactor, rounds, serve},
+    util::{
+        ECONNABORTED, Echo, LONG, Seen, assert_same, join, open_descriptors, peer, probe, reactor,
+        read_to_end, rounds, serve, until,
+    },
 };
 
 #[test]
@@ -24,7 +28,7 @@ fn it_wakes_readers_and_writers_with_an_error() {
     let reactor = reactor(2);
     let (first, _peer) = pair(&reactor);
     let (second, _other) = pair(&reactor);
-    let (started, is_started) = std::sync::mpsc::channel();
+    let (started, is_started) = mpsc::channel();
     let sender = started.clone();
     let mut stream = first.clone();
     let reader = thread::spawn(move || {
@@ -71,9 +75,9 @@ fn bytes_that_did_not_go_out_are_not_flushed() {
 fn the_peer_of_a_stream_learns_of_it_while_the_stream_is_held() {
     need_loops!();
     let reactor = reactor(1);
-    let (stream, mut peer) = pair(&reactor);
+    let (stream, peer) = pair(&reactor);
     reactor.shutdown(LONG);
-    assert_eq!(peer.read(&mut [0]).expect("an end"), 0);
+    assert_same(&read_to_end(&peer), b"");
     drop(stream);
 }
 
@@ -121,7 +125,7 @@ fn connections_that_come_meanwhile_do_not_keep_it() {
                 })
             })
             .collect();
-        crate::util::until("some are accepted", || listener.stats().accepted > 5);
+        until("some are accepted", || listener.stats().accepted > 5);
         let start = Instant::now();
         let report = reactor.shutdown(LONG);
         assert!(start.elapsed() < LONG / 4, "round {round}: {:?}, {report}", start.elapsed());
@@ -131,6 +135,38 @@ fn connections_that_come_meanwhile_do_not_keep_it() {
         drop(listener);
         assert_eq!(open_descriptors(), before, "round {round}");
     }
+}
+
+#[test]
+fn a_connection_that_is_handed_to_a_loop_that_ends_does_not_keep_it() {
+    need_loops!();
+    let reactor = reactor(2);
+    let (sender, log) = mpsc::channel();
+    let listener = serve(&reactor, move || {
+        let sender = sender.clone();
+        probe(move |seen| match seen {
+            Seen::Open(_) => sender.send("open").expect("the test listens"),
+            Seen::Close(None) => sender.send("close").expect("the test listens"),
+            _ => {}
+        })
+    });
+    // the second loop hears of its end first, and then of its connection
+    let second = reactor.handles().nth(1).expect("two loops").clone();
+    let (go, wait) = mpsc::channel::<()>();
+    second.run(move |_| wait.recv().expect("the test goes on")).expect("the loop runs");
+    second.shutdown(LONG).expect("the loop runs");
+    let peers = [(); 2].map(|()| peer(listener.local_addr()));
+    until("both have a loop", || listener.stats().open == [1, 1]);
+    go.send(()).expect("the loop waits");
+    let start = Instant::now();
+    until("the second loop has ended", || second.run(|_| {}).is_err());
+    assert!(start.elapsed() < LONG / 4, "{:?}", start.elapsed());
+    let report = reactor.shutdown(LONG);
+    assert_eq!((report.leaked, report.failed_loops), (0, 0), "{report}");
+    drop((listener, peers));
+    let told: Vec<_> = log.iter().collect();
+    let counts = ["open", "close"].map(|what| told.iter().filter(|told| **told == what).count());
+    assert_eq!(counts, [2, 2], "{told:?}");
 }
 
 #[test]
