@@ -122,7 +122,9 @@ impl State {
     }
 
     fn run_refused(&mut self) {
-        for _ in 0..self.refused.len().min(BUDGET) {
+        // All, without a budget: commands that submit more than it while the loop shuts down would
+        // never let it end. Those that are refused meanwhile have their turn in the next one.
+        for _ in 0..self.refused.len() {
             if let Some((output, dest)) = self.refused.pop_front() {
                 if self.stopping.is_some() {
                     self.report.cancelled += 1;

@@ -259,6 +259,26 @@ fn commands_and_tasks_that_never_end_do_not_hold_the_end_up() {
 }
 
 #[test]
+fn commands_that_submit_without_end_do_not_hold_the_end_up() {
+    need_loops!();
+    fn again(cx: &mut Cx<'_>) {
+        // more than a turn reaps
+        cx.submit(Nop::new(), |_, _| {});
+        cx.submit(Nop::new(), |_, _| {});
+        let _sent = cx.handle().run(again);
+    }
+    let reactor = reactor();
+    // more than one turn takes
+    for _ in 0..600 {
+        reactor.handle().run(again).unwrap();
+    }
+    let start = Instant::now();
+    let report = reactor.shutdown(LONG);
+    assert!(start.elapsed() < LONG / 2, "{report}");
+    assert_eq!((report.leaked, report.failed_loops), (0, 0), "{report}");
+}
+
+#[test]
 fn closures_that_arrive_while_the_loop_ends_still_run() {
     need_loops!();
     fn until(stop: Rc<Cell<bool>>, told: mpsc::Sender<()>, cx: &mut Cx<'_>) {
