@@ -284,8 +284,9 @@ pub(crate) fn is_short(cx: &Cx<'_>) -> bool {
 
 /// A connection and its front end, as the loop sees them.
 pub(crate) struct Pump<F> {
-    link: Link,
+    /// First: its handles learn why before the drop of the link ends the socket.
     front: F,
+    link: Link,
     /// Ends a connection that was closed and cannot send what is queued; then cancels again.
     linger: Option<(TimerId, Closing)>,
     /// Tries again what found the ring full.
@@ -446,9 +447,6 @@ impl<F: Front> Pump<F> {
     }
 
     fn end(&mut self, cx: &mut Cx<'_>) {
-        if self.link.closing == Closing::Abort && matches!(self.link.fd, Fd::Shared(_)) {
-            self.link.disconnect(); // handles of it may live on, and keep the socket open
-        }
         self.link.deadline.disarm(cx);
         let linger = self.linger.take().map(|(timer, _)| timer);
         for timer in [linger, self.retry.take()].into_iter().flatten() {
@@ -456,6 +454,11 @@ impl<F: Front> Pump<F> {
         }
         cx.remove_source(self.link.id);
         self.front.closed(cx, self.link.error);
+        // After that: handles of it may live on and keep the socket open, and what they find first
+        // must be the reason.
+        if self.link.closing == Closing::Abort && matches!(self.link.fd, Fd::Shared(_)) {
+            self.link.disconnect();
+        }
     }
 
     fn timer_fired(&mut self, cx: &mut Cx<'_>, tag: u32) {

@@ -212,7 +212,7 @@ fn empty_reads_and_writes_return_at_once() {
 fn the_last_clone_sends_what_was_written_and_then_the_end() {
     need_loops!();
     let reactor = reactor(1);
-    let data = Random::new(6).bytes(3 << 20);
+    let data = Random::new(6).bytes(rounds(3 << 20));
     for _ in 0..5 {
         let (mut stream, peer) = pair(&reactor);
         let other = stream.clone();

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use uring_net::{Listener, uring_reactor::Reactor};
+use uring_net::{Listener, ListenerBuilder, uring_reactor::Reactor};
 
 use crate::util::{
     BlockingEcho, Echo, LONG, Random, Seen, assert_same, limit_descriptors, open_descriptors, peer,
@@ -243,6 +243,11 @@ fn slow_peer(addr: std::net::SocketAddr) -> Peer {
     socket.into()
 }
 
+/// Caps that are reached soon.
+fn small_caps() -> ListenerBuilder {
+    Listener::builder().inbound_bytes_max(16 * 1024).outbound_bytes_max(16 * 1024)
+}
+
 /// Peers that write as long as they can and never read, beside peers that do both.
 fn slow_and_fast(reactor: &Reactor, addr: std::net::SocketAddr) {
     const SLOW: usize = 64;
@@ -267,8 +272,9 @@ fn slow_and_fast(reactor: &Reactor, addr: std::net::SocketAddr) {
         }
     }
     let held = crate::alloc::live_bytes().saturating_sub(before);
-    // a cap of 256 KiB each way, and what was under way when it was reached
-    assert!(held < SLOW * (1 << 20), "{held} bytes for {SLOW} slow readers: {}", reactor.stats());
+    // a cap of 16 KiB each way, a buffer of as much to copy through, and what was under way when
+    // the caps were reached
+    assert!(held < SLOW * 128 * 1024, "{held} bytes for {SLOW} slow readers: {}", reactor.stats());
     exchange(&fast, rounds(20), 2000);
     slow.into_iter().for_each(reset);
     exchange(&fast, 1, 2000);
@@ -282,9 +288,9 @@ fn slow_readers_neither_stop_others_nor_take_unbounded_memory() {
     need_loops!();
     isolated!();
     let reactor = few_buffers();
-    let listener = Listener::builder().serve(&reactor, "127.0.0.1:0", || Echo).expect("a listener");
+    let listener = small_caps().serve(&reactor, "127.0.0.1:0", || Echo).expect("a listener");
     slow_and_fast(&reactor, listener.local_addr());
-    let server = BlockingEcho::start(&reactor);
+    let server = BlockingEcho::start_with(&reactor, small_caps());
     slow_and_fast(&reactor, server.addr);
 }
 
@@ -297,7 +303,7 @@ fn readers_that_read_at_last_get_every_byte() {
     let server = BlockingEcho::start(&reactor);
     for addr in [listener.local_addr(), server.addr] {
         let peers: Vec<_> = (0..16).map(|_| peer(addr)).collect();
-        let data = Random::new(12).bytes(4 << 20);
+        let data = Random::new(12).bytes(rounds(4 << 20));
         let mut sent = vec![0; peers.len()];
         for (peer, sent) in peers.iter().zip(&mut sent) {
             peer.set_nonblocking(true).expect("an option of every socket");

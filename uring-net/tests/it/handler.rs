@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::SockRef;
 use uring_net::{Listener, uring_reactor::Reactor};
 
 use crate::util::{
@@ -114,9 +115,12 @@ fn a_reset_closes_once_with_that_error() {
 fn an_abort_with_a_send_in_flight_is_no_error() {
     need_loops!();
     let server = logged(|seen| match seen {
-        // more than the kernel takes from a peer that does not read
         Seen::Open(conn) => {
-            assert!(conn.send(vec![1; 64 << 20]));
+            // the socket is full, so that not one byte of the send goes out
+            let socket = SockRef::from(&*conn);
+            while socket.send_with_flags(&[1; 100_000], libc::MSG_DONTWAIT).is_ok() {}
+            while socket.send_with_flags(&[1], libc::MSG_DONTWAIT).is_ok() {}
+            assert!(conn.send("in flight"));
         }
         Seen::Data(conn, _) => {
             conn.abort();
@@ -209,6 +213,27 @@ fn assert_over(peer: &mut Peer) {
         error if error.kind() == ErrorKind::UnexpectedEof => {}
         error => assert_eq!(error.raw_os_error(), Some(ECONNRESET), "{error}"),
     }
+}
+
+#[test]
+fn a_deadline_is_void_after_close() {
+    need_loops!();
+    let server = logged(|seen| {
+        if let Seen::Open(conn) = seen {
+            conn.set_deadline(Some(Instant::now() + Duration::from_millis(50)));
+        } else if let Seen::Data(conn, _) = seen {
+            conn.send(vec![1; 16 << 20]);
+            conn.close();
+        }
+    });
+    let peer = server.peer();
+    (&peer).write_all(b"x").expect("the server reads");
+    server.until("data");
+    // the peer does not read before the deadline has passed
+    let nothing = server.log.recv_timeout(Duration::from_millis(150));
+    assert!(nothing.is_err(), "{nothing:?}");
+    assert_eq!(read_to_end(&peer).len(), 16 << 20);
+    assert_eq!(server.rest(), ["close"]);
 }
 
 #[test]

@@ -15,9 +15,12 @@ use std::{
 
 use uring_net::{Listener, TcpListener};
 
-use crate::util::{
-    EMFILE, Echo, LONG, get, join, limit_descriptors, on_loop, peer, ping, reactor, reset, rounds,
-    serve, until,
+use crate::{
+    steady::settled,
+    util::{
+        EMFILE, Echo, LONG, get, join, limit_descriptors, on_loop, peer, ping, reactor, reset,
+        rounds, serve, until,
+    },
 };
 
 #[test]
@@ -93,7 +96,7 @@ fn a_port_is_free_right_after_close() {
     need_loops!();
     let reactor = reactor(2);
     let mut addr: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-    for round in 0..100 {
+    for round in 0..rounds(100) {
         let listener = Listener::builder()
             .serve(&reactor, addr, || Echo)
             .unwrap_or_else(|error| panic!("round {round}: {error}"));
@@ -114,7 +117,7 @@ fn a_port_is_free_right_after_close() {
 fn a_port_is_free_right_after_a_shutdown() {
     need_loops!();
     let mut addr: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-    for round in 0..100 {
+    for round in 0..rounds(100) {
         let reactor = reactor(1);
         let listener = TcpListener::bind(&reactor, addr)
             .unwrap_or_else(|error| panic!("round {round}: {error}"));
@@ -223,6 +226,9 @@ fn more_connections_than_the_queue_holds_are_all_accepted_in_the_end() {
     let addr = listener.local_addr();
     let peers = thread::spawn(move || (0..count).map(|_| peer(addr)).collect::<Vec<_>>());
     until("the queue is full", || listener.stats().accepted >= 1024);
+    settled(&reactor);
+    let waiting = listener.stats().accepted;
+    assert!(waiting < count as u64, "the rest waits in the backlog: {waiting}");
     let accepted: Vec<_> = (0..count).map(|_| listener.accept().expect("a connection").0).collect();
     let peers = join(peers);
     for (number, mut stream) in accepted.iter().enumerate() {

@@ -10,8 +10,8 @@ use std::{
 use uring_net::uring_reactor::{Reactor, Stats};
 
 use crate::{
-    alloc::allocations,
-    util::{Echo, LONG, Seen, peer, ping, probe, reactor, rounds, serve},
+    alloc::{allocations, count_this_thread},
+    util::{Echo, LONG, Seen, on_loop, peer, ping, probe, reactor, rounds, serve},
 };
 
 /// Sends to all, then reads from all, so many times; the buffers are the caller's.
@@ -27,12 +27,20 @@ fn exchange(peers: &mut [Peer], times: usize, message: &[u8], answer: &mut [u8])
     }
 }
 
+/// Counts the allocations of this thread and of the loop's.
+#[track_caller]
+fn count_on(reactor: &Reactor) {
+    count_this_thread();
+    on_loop(reactor.handle(), |_| count_this_thread());
+}
+
 #[test]
 fn a_message_on_the_callback_path_allocates_nothing() {
     need_loops!();
     isolated!();
     for (connections, bytes) in [(1, 1), (1, 128), (1, 16 * 1024), (50, 128), (200, 1024)] {
         let reactor = reactor(1);
+        count_on(&reactor);
         let listener = serve(&reactor, || Echo);
         let mut peers: Vec<_> = (0..connections).map(|_| peer(listener.local_addr())).collect();
         let message: Vec<u8> = (0..bytes).map(|at: usize| at.to_le_bytes()[0]).collect();
@@ -50,6 +58,7 @@ fn a_deadline_for_each_message_allocates_nothing() {
     need_loops!();
     isolated!();
     let reactor = reactor(1);
+    count_on(&reactor);
     let listener = serve(&reactor, || {
         probe(|seen| {
             if let Seen::Data(conn, data) = seen {
@@ -111,7 +120,7 @@ fn a_loop_with_idle_connections_does_nothing() {
 }
 
 /// The counters when they have stopped.
-fn settled(reactor: &Reactor) -> Stats {
+pub(crate) fn settled(reactor: &Reactor) -> Stats {
     let mut last = reactor.stats();
     let mut since = Instant::now();
     while since.elapsed() < Duration::from_millis(50) {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use uring_net::{
-    Conn, Handler, Listener, TcpListener,
+    Conn, Handler, Listener, ListenerBuilder, TcpListener,
     uring_reactor::{self, BuildError, Cx, Handle, Reactor, uring::Payload},
 };
 
@@ -187,7 +187,12 @@ pub(crate) struct BlockingEcho {
 impl BlockingEcho {
     #[track_caller]
     pub(crate) fn start(reactor: &Reactor) -> Self {
-        let listener = Arc::new(TcpListener::bind(reactor, "127.0.0.1:0").expect("a listener"));
+        Self::start_with(reactor, Listener::builder())
+    }
+
+    #[track_caller]
+    pub(crate) fn start_with(reactor: &Reactor, builder: ListenerBuilder) -> Self {
+        let listener = Arc::new(builder.bind(reactor, "127.0.0.1:0").expect("a listener"));
         let accepting = Arc::clone(&listener);
         let thread = thread::spawn(move || {
             while let Ok((mut stream, _)) = accepting.accept() {
