@@ -88,7 +88,7 @@ impl Handle {
     }
 
     /// Tells a source that somebody wants it to look around:
-    /// [`SourceEvent::Poked`](crate::SourceEvent::Poked). Allocates nothing.
+    /// [`SourceEvent::Poked`](crate::SourceEvent::Poked). Boxes nothing.
     ///
     /// # Errors
     ///

@@ -4,7 +4,7 @@ use std::io;
 
 use uring_reactor::{BuildError, EventLoop, Reactor, uring::Unavailable};
 
-use crate::util::{open_descriptors, threads_named};
+use crate::util::{assert_no_thread_named, open_descriptors};
 
 #[test]
 fn a_reactor_without_loops_is_refused_by_name() {
@@ -26,7 +26,7 @@ fn impossible_sizes_are_refused_by_name() {
     ] {
         let error = reactor.name("refused").build().unwrap_err();
         assert!(error.to_string().contains(word), "{error}");
-        assert_eq!(threads_named("refused"), 0, "{error}");
+        assert_no_thread_named("refused");
     }
 }
 
@@ -42,7 +42,7 @@ fn a_disabled_io_uring_is_not_tried() {
     assert!(disabled(EventLoop::builder().build().map(drop).unwrap_err()));
     let error = Reactor::builder().loops(2).name("disabled").build().unwrap_err();
     assert!(disabled(error));
-    assert_eq!(threads_named("disabled"), 0);
+    assert_no_thread_named("disabled");
     let error = io::Error::from(EventLoop::builder().build().unwrap_err());
     assert_eq!(error.kind(), io::ErrorKind::Unsupported);
 }
@@ -77,7 +77,7 @@ fn without_descriptors_it_fails_by_name_and_leaves_no_thread_and_no_descriptor()
                 assert_eq!(built, 0, "fewer were enough");
             }
         }
-        assert_eq!(threads_named("starved"), 0, "with {more} descriptors");
+        assert_no_thread_named("starved");
         assert_eq!(open_descriptors(), start, "with {more} descriptors");
     }
     assert!(built > 0, "12 descriptors are enough for two loops");

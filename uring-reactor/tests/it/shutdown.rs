@@ -25,8 +25,8 @@ use uring_reactor::{
 };
 
 use crate::util::{
-    Call, ECANCELED, LONG, errno, event_loop, get, on_loop, open_descriptors, pipe, reactor,
-    threads_named, turns_until,
+    Call, ECANCELED, LONG, assert_no_thread_named, errno, event_loop, get, on_loop,
+    open_descriptors, pipe, reactor, threads_named, turns_until,
 };
 
 fn ended(report: &Report) -> u64 {
@@ -334,7 +334,7 @@ fn a_reactor_that_is_dropped_has_called_back_and_leaves_no_thread_and_no_descrip
     let (in_flight, receiver, others) = one_of_each(&reactor);
     drop(reactor);
     assert_eq!(receiver.try_iter().count() as u64, in_flight, "told before the drop returned");
-    assert_eq!(threads_named("dropped"), 0);
+    assert_no_thread_named("dropped");
     drop(others);
     assert_eq!(open_descriptors(), before);
 }

@@ -218,6 +218,17 @@ pub(crate) fn threads_named(start: &str) -> usize {
     tasks.map(name).filter(|name| name.starts_with(start)).count()
 }
 
+/// Waits until no thread is left whose name starts so: one that was joined stays in `/proc` until the
+/// kernel has put it away, which on a slow machine is a little later.
+#[track_caller]
+pub(crate) fn assert_no_thread_named(start: &str) {
+    let limit = Instant::now() + LONG;
+    while threads_named(start) > 0 {
+        assert!(Instant::now() < limit, "a thread {start} is still there");
+        std::thread::yield_now();
+    }
+}
+
 /// The errno of a result.
 pub(crate) fn errno<T>(result: &std::io::Result<T>) -> Option<i32> {
     result.as_ref().err().and_then(std::io::Error::raw_os_error)
