@@ -3,6 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, TcpStream as Peer},
+    os::fd::AsFd,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,6 +11,7 @@ use std::{
     thread,
 };
 
+use socket2::SockRef;
 use uring_net::{Listener, ListenerBuilder, uring_reactor::Reactor};
 
 use crate::util::{
@@ -233,14 +235,11 @@ fn a_handler_that_keeps_every_buffer_stops_nobody() {
     exchange(&peers, rounds(20), 3000);
 }
 
-/// A peer with small buffers in the kernel: the sooner it is full.
-fn slow_peer(addr: std::net::SocketAddr) -> Peer {
-    let socket =
-        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    socket.set_recv_buffer_size(8192).expect("an option of every socket");
-    socket.set_send_buffer_size(8192).expect("an option of every socket");
-    socket.connect(&addr.into()).expect("the listener takes connections");
-    socket.into()
+/// Gives a socket small buffers in the kernel: the sooner it is full.
+fn shrink(socket: &impl AsFd) {
+    let socket = SockRef::from(socket);
+    socket.set_recv_buffer_size(64 * 1024).expect("an option of every socket");
+    socket.set_send_buffer_size(64 * 1024).expect("an option of every socket");
 }
 
 /// Caps that are reached soon.
@@ -253,7 +252,8 @@ fn slow_and_fast(reactor: &Reactor, addr: std::net::SocketAddr) {
     const SLOW: usize = 64;
     let slow: Vec<_> = (0..SLOW)
         .map(|_| {
-            let peer = slow_peer(addr);
+            let peer = peer(addr);
+            shrink(&peer);
             peer.set_nonblocking(true).expect("an option of every socket");
             peer
         })
@@ -263,7 +263,7 @@ fn slow_and_fast(reactor: &Reactor, addr: std::net::SocketAddr) {
     // until none of them can send any more: the server has stopped reading them
     let fast: Vec<_> = (0..64).map(|_| peer(addr)).collect();
     let mut quiet = 0;
-    for _ in 0..100 {
+    for _ in 0..rounds(200) {
         let sent = slow.iter().filter(|peer| matches!((&**peer).write(&piece), Ok(1..))).count();
         quiet = if sent == 0 { quiet + 1 } else { 0 };
         exchange(&fast, 1, 2000);
@@ -287,10 +287,19 @@ fn slow_and_fast(reactor: &Reactor, addr: std::net::SocketAddr) {
 fn slow_readers_neither_stop_others_nor_take_unbounded_memory() {
     need_loops!();
     isolated!();
-    let reactor = few_buffers();
-    let listener = small_caps().serve(&reactor, "127.0.0.1:0", || Echo).expect("a listener");
+    let reactor = Reactor::builder().buffers(16, 4096).build().expect("a reactor");
+    let make = || {
+        probe(|seen| match seen {
+            Seen::Open(conn) => shrink(conn),
+            Seen::Data(conn, data) => {
+                conn.send(data);
+            }
+            _ => {}
+        })
+    };
+    let listener = small_caps().serve(&reactor, "127.0.0.1:0", make).expect("a listener");
     slow_and_fast(&reactor, listener.local_addr());
-    let server = BlockingEcho::start_with(&reactor, small_caps());
+    let server = BlockingEcho::start_with(&reactor, small_caps(), shrink);
     slow_and_fast(&reactor, server.addr);
 }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use uring_net::{
-    Conn, Handler, Listener, ListenerBuilder, TcpListener,
+    Conn, Handler, Listener, ListenerBuilder, TcpListener, TcpStream,
     uring_reactor::{self, BuildError, Cx, Handle, Reactor, uring::Payload},
 };
 
@@ -187,16 +187,21 @@ pub(crate) struct BlockingEcho {
 impl BlockingEcho {
     #[track_caller]
     pub(crate) fn start(reactor: &Reactor) -> Self {
-        Self::start_with(reactor, Listener::builder())
+        Self::start_with(reactor, Listener::builder(), |_| {})
     }
 
     #[track_caller]
-    pub(crate) fn start_with(reactor: &Reactor, builder: ListenerBuilder) -> Self {
+    pub(crate) fn start_with(
+        reactor: &Reactor,
+        builder: ListenerBuilder,
+        prepare: fn(&TcpStream),
+    ) -> Self {
         let listener = Arc::new(builder.bind(reactor, "127.0.0.1:0").expect("a listener"));
         let accepting = Arc::clone(&listener);
         let thread = thread::spawn(move || {
             while let Ok((mut stream, _)) = accepting.accept() {
                 stream.set_deadline(Some(Instant::now() + LONG));
+                prepare(&stream);
                 thread::spawn(move || {
                     let mut buffer = [0; 16 * 1024];
                     // a peer that resets ends it too
