@@ -4,7 +4,7 @@
 //!
 //! - [`nop`]: the same loop of nops through each door, ours and the crate `io-uring`'s.
 //! - [`alloc`]: an allocator that counts.
-//! - [`criterion`]: how long a benchmark takes.
+//! - [`criterion()`]: how long a benchmark takes.
 
 pub mod alloc;
 pub mod nop;

@@ -218,8 +218,8 @@ pub(crate) fn threads_named(start: &str) -> usize {
     tasks.map(name).filter(|name| name.starts_with(start)).count()
 }
 
-/// Waits until no thread is left whose name starts so: one that was joined stays in `/proc` until the
-/// kernel has put it away, which on a slow machine is a little later.
+/// Waits until no thread is left whose name starts so: one that was joined stays in `/proc` until
+/// the kernel has put it away, which on a slow machine is a little later.
 #[track_caller]
 pub(crate) fn assert_no_thread_named(start: &str) {
     let limit = Instant::now() + LONG;
