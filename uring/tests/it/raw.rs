@@ -133,3 +133,25 @@ fn success_can_be_silent() {
     let seen: Vec<_> = ring.completions().map(|cqe| cqe.user_data()).collect();
     assert_eq!(seen, [2]);
 }
+
+/// The release of the running kernel, as uname(2) has it: what is expected of it is in its history,
+/// while the ladder itself never looks.
+fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("procfs");
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+#[test]
+fn the_ladder_stops_at_the_step_that_the_kernel_has() {
+    // the bits of io_uring_setup(2): CQSIZE 3, SUBMIT_ALL 7, COOP_TASKRUN 8, TASKRUN_FLAG 9,
+    // SINGLE_ISSUER 12, DEFER_TASKRUN 13, NO_SQARRAY 16
+    let expected = match kernel() {
+        (7.., _) | (6, 6..) => 0x1_3288,
+        (6, 1..) => 0x3288,
+        (6, 0) | (5, 19..) => 0x388,
+        _ => 0x8,
+    };
+    let ring = RawRing::builder().entries(8).completions(16).build().expect("a ring");
+    assert_eq!(ring.setup_flags().bits(), expected, "{:?}", ring.setup_flags());
+}
