@@ -29,6 +29,9 @@ use crate::{
 /// to five seconds for it; what is still out then is leaked and counted by
 /// [`leaked_operations`](crate::leaked_operations), never freed. Forgetting a ring leaks it whole.
 ///
+/// The kernel puts a ring away a little after it was dropped, and may interrupt the thread for it:
+/// a blocking system call with a timeout can then end with `EINTR`, as after any signal.
+///
 /// A ring belongs to the thread that made it. In a forked child it must not be used.
 ///
 /// - **Since:** Linux 5.10.

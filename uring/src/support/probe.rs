@@ -53,6 +53,9 @@ impl fmt::Display for Support {
 /// }
 /// ```
 ///
+/// The ring is dropped before this returns; see [`Ring`](crate::Ring) for what that may do to a
+/// blocking call that follows.
+///
 /// # Errors
 ///
 /// [`SetupError`], whose [`reason`](SetupError::reason) says why it is not there and what to do: a
