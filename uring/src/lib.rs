@@ -107,5 +107,5 @@ pub use raw::{CompletionQueue, Completions, PushError, RawRing, SubmissionQueue,
 pub use ring::{Chain, Event, Ring, Scope, Stats, leaked_operations};
 pub use setup::{Builder, Features, SetupError, SetupFlags};
 pub use sqe::{Sqe, SqeFlags};
-pub use support::{Support, Unavailable, check};
+pub use support::{Call, Refusal, Refuser, Support, Unavailable, check};
 pub use token::{OpId, RingId};

@@ -132,7 +132,7 @@ impl<'a, R> Builder<'a, R> {
             }
             Err((errno, flags)) => {
                 let bytes = ring_bytes(self.settings.entries, self.settings.completions);
-                Err(fail(flags, support::diagnose(errno, bytes)))
+                Err(fail(flags, support::diagnose(errno, flags, bytes)))
             }
         }
     }
@@ -223,10 +223,15 @@ pub struct SetupError {
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { entries, completions, flags, reason } = self;
+        let (before, after) = if reason.has_ring() {
+            ("a", " was made, but cannot be used")
+        } else {
+            ("cannot create a", "")
+        };
         write!(
             f,
-            "cannot create a ring of {entries} entries and {completions} completions \
-             with {flags:?}: {reason}"
+            "{before} ring of {entries} entries and {completions} completions with {flags:?}\
+             {after}: {reason}"
         )
     }
 }

@@ -1,11 +1,11 @@
 //! What the running kernel can do.
 
-use std::fmt;
+use std::{fmt, io};
 
 use uring_sys as sys;
 
-use super::evidence;
-use crate::{Features, OpCode, RawRing, SetupError, SetupFlags};
+use super::{call::Call, evidence, unavailable::Unavailable};
+use crate::{Features, OpCode, RawRing, SetupError, SetupFlags, Sqe};
 
 /// What this machine's io_uring can do; prints as a short report.
 #[derive(Clone, Debug)]
@@ -44,7 +44,11 @@ impl fmt::Display for Support {
     }
 }
 
-/// Finds out what this machine's io_uring can do, by making a small ring and asking it.
+/// Finds out what this machine's io_uring can do, by making a small ring and using it.
+///
+/// Once this says `Ok`, rings of this size work, on this thread: one was made with the best flags
+/// that the kernel takes (`io_uring_setup`), was asked for its operations (`io_uring_register`),
+/// and has run one that does nothing (`io_uring_enter`). A larger ring may still be over a limit.
 ///
 /// ```
 /// match uring::check() {
@@ -59,30 +63,51 @@ impl fmt::Display for Support {
 /// # Errors
 ///
 /// [`SetupError`], whose [`reason`](SetupError::reason) says why it is not there and what to do: a
-/// seccomp filter, a sysctl, a memory limit, an old kernel. With `URING_DISABLE=1` in the
-/// environment nothing is tried.
+/// seccomp filter, a sysctl, a memory limit, an old kernel. [`Unavailable`] has the table of what
+/// is seen and what is said. With `URING_DISABLE=1` in the environment nothing is tried.
 #[doc(alias = "io_uring_get_probe_ring")]
 #[doc(alias = "io_uring_register_probe")]
 pub fn check() -> Result<Support, SetupError> {
-    let ring = RawRing::builder().entries(2).completions(4).build()?;
-    Ok(Support {
-        release: evidence::release(),
-        flags: ring.setup_flags(),
-        features: ring.features(),
-        opcodes: opcodes(&ring),
-    })
+    let (entries, completions) = (2, 4);
+    let mut ring = RawRing::builder().entries(entries).completions(completions).build()?;
+    let flags = ring.setup_flags();
+    let fail = |reason| SetupError { entries, completions, flags, reason };
+    let opcodes = opcodes(&ring).map_err(fail)?;
+    run_nop(&mut ring).map_err(fail)?;
+    Ok(Support { release: evidence::release(), flags, features: ring.features(), opcodes })
 }
 
 /// The operations that the kernel has.
-fn opcodes(ring: &RawRing) -> Vec<OpCode> {
+fn opcodes(ring: &RawRing) -> Result<Vec<OpCode>, Unavailable> {
     const OPS: u32 = 256;
     let mut probe = sys::io_uring_probe_with_ops::<{ OPS as usize }>::default();
     // SAFETY: the opcode writes a header and `OPS` entries behind it, and that is what it gets.
     let answer = unsafe { ring.register(sys::IORING_REGISTER_PROBE, &raw mut probe, OPS) };
-    if answer.is_err() {
-        return Vec::new();
-    }
+    // there since Linux 5.6: where rings can be made, its absence is a refusal
+    answer.map_err(|error| reason(Call::Register, error))?;
     let known = usize::from(probe.probe.ops_len).min(probe.ops.len());
     let has = |op: &&sys::io_uring_probe_op| op.flags & sys::IO_URING_OP_SUPPORTED != 0;
-    probe.ops[..known].iter().filter(has).map(|op| OpCode::new(op.op)).collect()
+    Ok(probe.ops[..known].iter().filter(has).map(|op| OpCode::new(op.op)).collect())
+}
+
+/// Runs an operation that does nothing.
+fn run_nop(ring: &mut RawRing) -> Result<(), Unavailable> {
+    let full = |_| Unavailable::Broken(io::Error::other("a new queue is full"));
+    ring.push(Sqe::nop()).map_err(full)?;
+    loop {
+        match ring.submit_and_wait(1) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(reason(Call::Enter, error)),
+            Ok(_) => break,
+        }
+    }
+    let lost = || Unavailable::Broken(io::Error::other("its completion did not come"));
+    ring.pop().ok_or_else(lost)?.result().map(drop).map_err(Unavailable::Broken)
+}
+
+fn reason(call: Call, error: io::Error) -> Unavailable {
+    match error.raw_os_error() {
+        Some(errno) => Unavailable::of_call(call, errno),
+        None => Unavailable::Other(error),
+    }
 }

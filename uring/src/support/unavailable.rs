@@ -2,8 +2,8 @@
 
 use std::{env, fmt, io};
 
-use super::evidence;
-use crate::Features;
+use super::{call::Call, evidence, refusal::Refusal};
+use crate::{Features, SetupFlags};
 
 /// The variable that turns io_uring off: some systems kill a process that tries it.
 const DISABLE: &str = "URING_DISABLE";
@@ -16,26 +16,36 @@ const REQUIRED: Features = Features::SINGLE_MMAP
     .union(Features::FAST_POLL);
 
 /// Why io_uring is not there, or not for this ring. Its text says what to do.
+///
+/// A refusal is never guessed from its errno alone. What is seen decides who is left:
+///
+/// | What is seen | What is said |
+/// |---|---|
+/// | `URING_DISABLE=1` | that; nothing is tried |
+/// | a call with `EPERM`, `EACCES`, `ENOSYS` or `EOPNOTSUPP` that is refused whatever it asks for, and a filter in `/proc/thread-self/status` (`Seccomp: 2`) or, without `/proc`, by `prctl(PR_GET_SECCOMP)` | a seccomp filter |
+/// | setup: `EPERM`, and `kernel.io_uring_disabled` is 2, or 1 and this thread is neither privileged nor in the group | that sysctl |
+/// | setup: `EPERM` without a filter, and the sysctl is not it | a security module or a sandbox |
+/// | setup: `EACCES`, and `/proc/thread-self/attr/current` has a label | a security module with that label; if there is a filter too, both |
+/// | setup: `EACCES` without a filter | a security module |
+/// | setup: `EPERM` that a setup with nothing does not get | a security module, or for a submission thread a kernel before 5.13 |
+/// | setup: `ENOSYS`, and there is a `kernel.io_uring_disabled` | a filter, or without one a sandbox: the kernel has io_uring |
+/// | setup: `ENOSYS` without a filter, and no such sysctl | a kernel without io_uring |
+/// | setup: `ENOSYS` with a filter, and no such sysctl | either |
+/// | enter or register: the same errnos without a filter | a sandbox: there is a ring, so the kernel does not say that |
+/// | no `/proc`, or not all of it | all that cannot be excluded, each with its fix |
+/// | `ENOMEM`, a limit of locked memory, and no `CAP_IPC_LOCK` outside of user namespaces | the limit, and what the ring takes |
+/// | `ENOMEM` else | that there is no memory |
+/// | `EMFILE`, `ENFILE` | that there is no descriptor |
+///
+/// What is seen is that of the calling thread. BPF programs and tracers cannot be seen; they are
+/// named where nobody else is left.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unavailable {
     /// `URING_DISABLE=1` is set; nothing was tried.
     Disabled,
-    /// `ENOSYS`, and a seccomp filter is installed that may be what answers it.
-    FilteredNoSys,
-    /// `ENOSYS`: the kernel is older than 5.1 or was built without io_uring.
-    NotBuilt,
-    /// `EPERM`: `kernel.io_uring_disabled` forbids it.
-    Sysctl {
-        /// 1: only for privileged processes and the group; 2: for nobody.
-        value: u8,
-        /// The group that `kernel.io_uring_group` names.
-        group: Option<u32>,
-    },
-    /// `EPERM` from a seccomp filter, such as the default profile of containers.
-    Seccomp,
-    /// `EPERM` from somewhere else: a security module such as SELinux or AppArmor.
-    SecurityModule,
+    /// A system call was refused: which, how, and by whom as far as can be seen.
+    Refused(Refusal),
     /// `ENOMEM`: the rings of this user are over the limit of locked memory.
     Memlock {
         /// What this ring needs, in bytes.
@@ -55,6 +65,8 @@ pub enum Unavailable {
         /// Which.
         missing: Features,
     },
+    /// The three calls are let in, but an operation that does nothing failed.
+    Broken(io::Error),
     /// The settings are impossible.
     BadSettings(&'static str),
     /// Something else.
@@ -62,24 +74,63 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
+    /// The reason behind an errno with which a call on a ring failed.
+    ///
+    /// For errors that come after a ring was made: a filter can be installed later, and one that
+    /// refuses [`Call::Enter`] or [`Call::Register`] alone lets rings be made. Ask on the thread
+    /// that got the error. What is not a refusal of the call is [`Other`](Self::Other), with the
+    /// same errno.
+    ///
+    /// ```
+    /// use uring::{Call, RawRing, Unavailable};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let Ok(_) = uring::check() else { return Ok(()) };
+    /// let mut ring = RawRing::builder().build()?;
+    /// if let Err(error) = ring.submit() {
+    ///     let errno = error.raw_os_error().unwrap_or(0);
+    ///     eprintln!("cannot submit: {}", Unavailable::of_call(Call::Enter, errno));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn of_call(call: Call, errno: i32) -> Self {
+        Self::of(call, errno, false)
+    }
+
+    fn of(call: Call, errno: i32, thread: bool) -> Self {
+        match Refusal::diagnose(call, errno, thread) {
+            Some(refusal) => Self::Refused(refusal),
+            None => Self::Other(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
     /// Whether trying again later, or with less, may help.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Memlock { .. } | Self::OutOfMemory { .. } | Self::NoDescriptor)
     }
 
+    /// Whether a ring was made, and does not work.
+    pub(crate) const fn has_ring(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => !matches!(refusal.call, Call::Setup),
+            Self::Broken(_) => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Disabled | Self::FilteredNoSys | Self::NotBuilt | Self::TooOld { .. } => {
-                io::ErrorKind::Unsupported
-            }
-            Self::Sysctl { .. } | Self::Seccomp | Self::SecurityModule => {
-                io::ErrorKind::PermissionDenied
-            }
+            Self::Disabled | Self::TooOld { .. } => io::ErrorKind::Unsupported,
+            Self::Refused(refusal) => match refusal.errno {
+                libc::EPERM | libc::EACCES => io::ErrorKind::PermissionDenied,
+                _ => io::ErrorKind::Unsupported,
+            },
             Self::Memlock { .. } | Self::OutOfMemory { .. } => io::ErrorKind::OutOfMemory,
             Self::BadSettings(_) => io::ErrorKind::InvalidInput,
             Self::NoDescriptor => io::ErrorKind::Other,
-            Self::Other(error) => error.kind(),
+            Self::Broken(error) | Self::Other(error) => error.kind(),
         }
     }
 }
@@ -88,46 +139,22 @@ impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => write!(f, "io_uring is turned off by {DISABLE}=1; unset it"),
-            Self::FilteredNoSys => f.write_str(
-                "the kernel says that it has no io_uring (ENOSYS), but a seccomp filter is \
-                 installed and may say so in its place; allow io_uring_setup, io_uring_enter and \
-                 io_uring_register in the filter of the container or the service",
-            ),
-            Self::NotBuilt => f.write_str(
-                "the kernel has no io_uring (ENOSYS); it needs Linux 5.10 or newer, built with \
-                 CONFIG_IO_URING",
-            ),
-            Self::Sysctl { value: 1, group } => {
-                f.write_str(
-                    "kernel.io_uring_disabled is 1: only privileged processes may use io_uring",
+            Self::Refused(refusal) => write!(f, "{refusal}"),
+            Self::Memlock { wanted, limit } => {
+                write!(
+                    f,
+                    "the ring needs {wanted} bytes of locked memory (ENOMEM), and the limit for \
+                     all rings of this user is {limit}; raise it (`ulimit -l`, or LimitMEMLOCK of \
+                     the service), make smaller or fewer rings, or try again when others are gone"
                 )?;
-                match group {
-                    Some(gid) => write!(f, ", and members of group {gid}; join that group")?,
-                    None => f.write_str("; set kernel.io_uring_group to a group of this user")?,
+                if wanted <= limit {
+                    f.write_str(
+                        "; if this user has no other rings, the machine or the control group has \
+                         no memory left",
+                    )?;
                 }
-                f.write_str(", or run `sysctl kernel.io_uring_disabled=0`")
+                Ok(())
             }
-            Self::Sysctl { value, .. } => write!(
-                f,
-                "kernel.io_uring_disabled is {value}: nobody may use io_uring; run \
-                 `sysctl kernel.io_uring_disabled=0`"
-            ),
-            Self::Seccomp => f.write_str(
-                "a seccomp filter forbids io_uring (EPERM), as the default profiles of Docker, \
-                 Podman and Kubernetes do; run the container with a profile that allows \
-                 io_uring_setup, io_uring_enter and io_uring_register, such as \
-                 `--security-opt seccomp=unconfined`",
-            ),
-            Self::SecurityModule => f.write_str(
-                "a security module forbids io_uring (EPERM); look for a denial by SELinux or \
-                 AppArmor in the system's audit log",
-            ),
-            Self::Memlock { wanted, limit } => write!(
-                f,
-                "the ring needs {wanted} bytes of locked memory (ENOMEM), and the limit for all \
-                 rings of this user is {limit}; raise it (`ulimit -l`, or LimitMEMLOCK of the \
-                 service), make smaller or fewer rings, or try again when others are gone"
-            ),
             Self::OutOfMemory { wanted } => write!(
                 f,
                 "the kernel has no memory for a ring of {wanted} bytes (ENOMEM); make it smaller"
@@ -139,6 +166,10 @@ impl fmt::Display for Unavailable {
                 f,
                 "the kernel is too old: it lacks {missing:?}; it needs Linux 5.10 or newer"
             ),
+            // it cannot fail by itself, but the rings of a task can be restricted
+            Self::Broken(error) => {
+                write!(f, "an operation that does nothing failed: {error}; are rings restricted?")
+            }
             Self::BadSettings(why) => f.write_str(why),
             Self::Other(error) => write!(f, "{error}"),
         }
@@ -148,28 +179,23 @@ impl fmt::Display for Unavailable {
 impl std::error::Error for Unavailable {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Other(error) => Some(error),
+            Self::Broken(error) | Self::Other(error) => Some(error),
             _ => None,
         }
     }
 }
 
-/// The reason behind an errno of `io_uring_setup(2)`.
-pub(crate) fn diagnose(errno: i32, wanted: u64) -> Unavailable {
+/// The reason behind an errno of `io_uring_setup(2)` with these flags, for a ring of so many bytes.
+pub(crate) fn diagnose(errno: i32, flags: SetupFlags, wanted: u64) -> Unavailable {
     match errno {
-        libc::ENOSYS if evidence::is_filtered() => Unavailable::FilteredNoSys,
-        libc::ENOSYS => Unavailable::NotBuilt,
-        libc::EPERM => match evidence::sysctl_disabled() {
-            Some(value @ 1..) => Unavailable::Sysctl { value, group: evidence::sysctl_group() },
-            _ if evidence::is_filtered() => Unavailable::Seccomp,
-            _ => Unavailable::SecurityModule,
-        },
         libc::ENOMEM => match evidence::memlock_limit() {
-            Some(limit) if !evidence::may_lock_memory() => Unavailable::Memlock { wanted, limit },
+            Some(limit) if evidence::may_lock_memory() != Some(true) => {
+                Unavailable::Memlock { wanted, limit }
+            }
             _ => Unavailable::OutOfMemory { wanted },
         },
         libc::EMFILE | libc::ENFILE => Unavailable::NoDescriptor,
-        errno => Unavailable::Other(io::Error::from_raw_os_error(errno)),
+        errno => Unavailable::of(Call::Setup, errno, flags.contains(SetupFlags::SQPOLL)),
     }
 }
 
@@ -200,13 +226,8 @@ mod tests {
     fn each_reason_names_the_fix() {
         let cases = [
             (Unavailable::Disabled, "URING_DISABLE"),
-            (Unavailable::FilteredNoSys, "io_uring_setup"),
-            (Unavailable::NotBuilt, "CONFIG_IO_URING"),
-            (Unavailable::Sysctl { value: 2, group: None }, "sysctl kernel.io_uring_disabled=0"),
-            (Unavailable::Sysctl { value: 1, group: Some(7) }, "group 7"),
-            (Unavailable::Seccomp, "seccomp=unconfined"),
-            (Unavailable::SecurityModule, "audit log"),
-            (Unavailable::Memlock { wanted: 1, limit: 2 }, "ulimit -l"),
+            (Unavailable::Memlock { wanted: 2, limit: 1 }, "ulimit -l"),
+            (Unavailable::Memlock { wanted: 1, limit: 2 }, "no memory left"),
             (Unavailable::NoDescriptor, "ulimit -n"),
             (Unavailable::TooOld { missing: Features::NODROP }, "5.10"),
         ];
@@ -217,12 +238,27 @@ mod tests {
     }
 
     #[test]
-    fn refusals_without_a_filter_are_told_apart_by_errno() {
-        // errno(3): ENOSYS 38, EMFILE 24, EIO 5
-        if !evidence::is_filtered() {
-            assert!(matches!(diagnose(38, 0), Unavailable::NotBuilt));
+    fn what_is_no_refusal_keeps_its_errno() {
+        // errno(3): EMFILE 24, EIO 5, EBUSY 16
+        assert!(matches!(diagnose(24, SetupFlags::empty(), 0), Unavailable::NoDescriptor));
+        for reason in [diagnose(5, SetupFlags::empty(), 0), Unavailable::of_call(Call::Enter, 5)] {
+            let Unavailable::Other(error) = reason else { panic!("{reason}") };
+            assert_eq!(error.raw_os_error(), Some(5));
         }
-        assert!(matches!(diagnose(24, 0), Unavailable::NoDescriptor));
-        assert!(matches!(diagnose(5, 0), Unavailable::Other(_)));
+    }
+
+    #[test]
+    fn an_errno_that_the_call_gave_to_its_arguments_is_no_refusal_of_the_call() {
+        if crate::check().is_err() {
+            return; // what a refusal looks like is told elsewhere
+        }
+        // errno(3): EPERM 1, ENOSYS 38, EOPNOTSUPP 95; some opcodes of io_uring_register need
+        // privileges or hardware
+        for errno in [1, 38, 95] {
+            for call in [Call::Enter, Call::Register] {
+                let reason = Unavailable::of_call(call, errno);
+                assert!(matches!(reason, Unavailable::Other(_)), "{reason}");
+            }
+        }
     }
 }

@@ -6,41 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use uring::{RawRing, Ring, SetupError, Unavailable, op};
+use uring::{Call, RawRing, Ring, SetupError, Unavailable, op};
 
 use crate::{
+    refusals,
     scenes::{self, Op, Output},
     util::{self, Fd, Happened, Mode},
 };
-
-/// From now on `io_uring_setup` fails with `errno`: for this thread, or for the whole process.
-fn filter(errno: i32, whole_process: bool) {
-    filter_call(libc::SYS_io_uring_setup, errno, whole_process);
-}
-
-fn filter_call(call: libc::c_long, errno: i32, whole_process: bool) {
-    const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-    const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-    let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let number = u32::try_from(call).expect("a number");
-    let refuse = libc::SECCOMP_RET_ERRNO | errno.unsigned_abs();
-    let mut lines = [
-        line(LOAD, 0, 0, 0), // the number is the first field of seccomp_data
-        line(JUMP_IF_EQUAL, 0, 1, number),
-        line(RETURN, 0, 0, refuse),
-        line(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: 4, filter: lines.as_mut_ptr() };
-    // SAFETY: the call takes numbers.
-    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
-    let flags = if whole_process { libc::SECCOMP_FILTER_FLAG_TSYNC } else { 0 };
-    // SAFETY: the call reads the program and its four lines.
-    let answer = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
-    };
-    assert_eq!(answer, 0, "seccomp: {}", std::io::Error::last_os_error());
-}
 
 /// What every way to a ring says.
 #[track_caller]
@@ -61,33 +33,6 @@ fn all_refuse(is: fn(&Unavailable) -> bool, fix: &str) {
     }
 }
 
-macro_rules! filters {
-    ($($test:ident: $errno:expr, $whole:expr, $reason:pat, $kind:ident, $fix:expr;)*) => {$(
-        #[test]
-        fn $test() {
-            isolated!();
-            if std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").is_err() {
-                skip!("a kernel without seccomp");
-            }
-            filter($errno, $whole);
-            all_refuse(|reason| matches!(reason, $reason), $fix);
-            let error = std::io::Error::from(uring::check().expect_err("refused"));
-            assert_eq!(error.kind(), std::io::ErrorKind::$kind);
-        }
-    )*};
-}
-
-filters! {
-    a_filter_that_says_eperm_is_named_with_the_fix:
-        libc::EPERM, true, Unavailable::Seccomp, PermissionDenied, "seccomp=unconfined";
-    a_filter_of_this_thread_alone_is_named_too:
-        libc::EPERM, false, Unavailable::Seccomp, PermissionDenied, "seccomp=unconfined";
-    a_filter_that_says_enosys_is_named_with_the_fix:
-        libc::ENOSYS, true, Unavailable::FilteredNoSys, Unsupported, "io_uring_setup";
-    a_filter_of_this_thread_that_says_enosys_is_named_too:
-        libc::ENOSYS, false, Unavailable::FilteredNoSys, Unsupported, "io_uring_setup";
-}
-
 #[test]
 fn a_filter_that_comes_after_the_ring_is_an_error_and_neither_a_hang_nor_an_abort() {
     isolated!();
@@ -96,14 +41,17 @@ fn a_filter_that_comes_after_the_ring_is_an_error_and_neither_a_hang_nor_an_abor
     let reader = Fd::new(reader);
     ring.submit(scenes::read(&reader, 64), ()).expect("room");
     ring.wait(0, None).expect("the kernel takes it");
-    filter_call(libc::SYS_io_uring_enter, libc::EPERM, true);
+    refusals::filter(&[libc::SYS_io_uring_enter], libc::EPERM, true);
     // what the kernel has not seen comes back with the error
     let mut buf = [0; 8];
     let (result, _, _) = ring.run(op::Read::new(&*reader, &mut buf[..], uring::Current));
     assert_eq!(util::errno(&result), libc::EPERM);
     assert_eq!((ring.in_flight(), ring.submissions_waiting()), (1, 0));
     ring.submit(scenes::read(&reader, 64), ()).expect("room");
-    assert_eq!(util::errno(&ring.wait(1, None)), libc::EPERM);
+    let errno = util::errno(&ring.wait(1, None));
+    assert_eq!(errno, libc::EPERM);
+    let reason = Unavailable::of_call(Call::Enter, errno);
+    assert!(reason.to_string().contains("seccomp=unconfined"), "{reason}");
     // what it has seen cannot be had back: it is leaked, and counted
     drop(ring);
     assert_eq!(uring::leaked_operations(), 1);
@@ -111,7 +59,7 @@ fn a_filter_that_comes_after_the_ring_is_an_error_and_neither_a_hang_nor_an_abor
 }
 
 /// Sets a soft limit, and tells what it was.
-fn limit(resource: libc::__rlimit_resource_t, value: u64) -> u64 {
+pub(crate) fn limit(resource: libc::__rlimit_resource_t, value: u64) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the call writes one `rlimit`.
     assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);
@@ -158,7 +106,8 @@ fn no_free_descriptor_is_named_with_the_fix() {
 #[test]
 fn a_variable_turns_it_off_before_anything_is_tried() {
     isolated!();
-    filter(libc::EIO, true); // would be seen if anything were tried
+    // would be seen if anything were tried
+    refusals::filter(&[libc::SYS_io_uring_setup], libc::EIO, true);
     // SAFETY: no other thread of this process reads the environment now.
     unsafe { std::env::set_var("URING_DISABLE", "1") };
     all_refuse(|reason| matches!(reason, Unavailable::Disabled), "URING_DISABLE");
@@ -168,7 +117,7 @@ fn a_variable_turns_it_off_before_anything_is_tried() {
 }
 
 /// Runs `body` in a forked child, and waits for it.
-fn forked(body: impl FnOnce()) {
+pub(crate) fn forked(body: impl FnOnce()) {
     // SAFETY: the child runs `body`, which uses this thread alone, and exits without destructors.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "fork");

@@ -16,6 +16,7 @@ mod operations;
 mod pool;
 mod queues;
 mod raw;
+mod refusals;
 mod scenes;
 mod stale;
 mod teardown;

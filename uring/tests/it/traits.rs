@@ -3,8 +3,8 @@
 use std::{fmt::Debug, mem::size_of};
 
 use uring::{
-    AnyOperation, Cqe, Event, OpCode, OpId, Pool, RawRing, RecvBuf, Rejected, Ring, RingId,
-    SetupError, SharedBuf, Sqe, Stats, Support, Unavailable, op,
+    AnyOperation, Cqe, Event, OpCode, OpId, Pool, RawRing, RecvBuf, Refusal, Rejected, Ring,
+    RingId, SetupError, SharedBuf, Sqe, Stats, Support, Unavailable, op,
 };
 
 use crate::util::Fd;
@@ -65,6 +65,7 @@ fn everything_prints() {
     prints::<SharedBuf>();
     prints::<Event<'_, op::Nop, ()>>();
     prints::<Unavailable>();
+    prints::<Refusal>();
     prints::<OpCode>();
 }
 
