@@ -14,7 +14,9 @@ mod signals;
 pub use args::Args;
 pub use failure::{Failure, run};
 pub use histogram::Histogram;
-pub use limits::{cpu_seconds, locked_memory_limit, raise_descriptor_limit};
+pub use limits::{
+    cpu_seconds, locked_memory_limit, raise_descriptor_limit, with_locked_memory_limit,
+};
 pub use net::{connecting_socket, limit_socket_buffers, listen};
 pub use output::{print_error, print_line, write_out};
 pub use signals::{NextSignal, Signals, signal_name};

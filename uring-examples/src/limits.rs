@@ -40,6 +40,32 @@ pub fn locked_memory_limit() -> io::Result<Option<u64>> {
     Ok((memory.rlim_cur != libc::RLIM_INFINITY).then_some(memory.rlim_cur))
 }
 
+/// Does something while the process may lock no more than so many bytes.
+///
+/// # Errors
+///
+/// Those of `getrlimit(2)` and `setrlimit(2)`.
+pub fn with_locked_memory_limit<T>(bytes: u64, work: impl FnOnce() -> T) -> io::Result<T> {
+    /// Gives the limit back, also if `work` panics.
+    struct Before(libc::rlimit);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            // SAFETY: the call reads one `rlimit`, and that is what it gets.
+            let answer = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const self.0) };
+            debug_assert_eq!(answer, 0, "it was the limit before");
+        }
+    }
+    // SAFETY: the call writes one `rlimit`, and that is what it gets.
+    let before = limit(|memory| unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, memory) })?;
+    let lower = libc::rlimit { rlim_cur: bytes.min(before.rlim_max), ..before };
+    // SAFETY: the call reads one `rlimit`, and that is what it gets.
+    if unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const lower) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let _before = Before(before);
+    Ok(work())
+}
+
 /// How much processor time the process has used, its own and the kernel's for it.
 #[must_use]
 pub fn cpu_seconds() -> f64 {
