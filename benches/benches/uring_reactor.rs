@@ -10,6 +10,7 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput};
+use testing::Random;
 use uring_reactor::{
     Cx, EventLoop, LoopOp, Reactor, Source, SourceEvent, SourceId,
     uring::{AnyOperation, op::Nop},
@@ -61,16 +62,11 @@ fn dispatch(criterion: &mut Criterion) -> Outcome {
     Ok(())
 }
 
-/// Times spread over the coming day, by xorshift: the heap has to move entries both ways.
+/// Times spread over the coming day: the heap has to move entries both ways.
 fn times(count: usize) -> Vec<Instant> {
     let start = Instant::now() + Duration::from_secs(3600);
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let next = || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        start + Duration::from_micros(random % 86_400_000_000)
-    };
+    let mut random = Random::new(0);
+    let next = || start + Duration::from_micros(random.next() % 86_400_000_000);
     std::iter::repeat_with(next).take(count).collect()
 }
 

@@ -3,10 +3,8 @@
 //! What is here is shared by the criterion benchmarks and by the programs that `nop/run` measures:
 //!
 //! - [`nop`]: the same loop of nops through each door, ours and the crate `io-uring`'s.
-//! - [`alloc`]: an allocator that counts.
 //! - [`criterion()`]: how long a benchmark takes.
 
-pub mod alloc;
 pub mod nop;
 mod settings;
 

@@ -169,11 +169,9 @@ mod tests {
         let mut timers = Timers::new();
         let mut model = BTreeMap::new();
         let mut ids = Vec::new();
-        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut numbers = testing::Random::new(0);
         for number in 0..20_000_u64 {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
+            let random = numbers.next();
             match random % 4 {
                 0 | 1 => {
                     let at = start + Duration::from_nanos(random >> 32);

@@ -5,13 +5,11 @@
 
 use std::{env, error::Error, process::ExitCode, time::Duration};
 
-use benches::{
-    alloc::{Counting, allocations},
-    nop::{Door, ENTRIES, Owned, Peer, Raw, Setup, SplitPeer},
-};
+use benches::nop::{Door, ENTRIES, Owned, Peer, Raw, Setup, SplitPeer};
+use testing::alloc::{Allocator, allocations};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Allocator = Allocator;
 
 /// How long this thread has run: other programs on the same processor are left out.
 fn cpu_time() -> Duration {

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::util::{CAT, has_ring, noise, run, spawn};
+use crate::util::{CAT, noise, run, spawn};
 
 /// A folder of files, gone after the test.
 struct Folder(PathBuf);
@@ -33,9 +33,7 @@ impl Drop for Folder {
 
 #[test]
 fn files_of_all_sizes_come_in_their_order() {
-    if !has_ring("cat::files_of_all_sizes_come_in_their_order") {
-        return;
-    }
+    need_ring!();
     let folder = Folder::new("sizes");
     let chunk = 128 << 10; // what one read asks for
     let sizes = [3_000_000, 0, 1, chunk - 1, chunk, chunk + 1, 8 * chunk, 5];
@@ -55,9 +53,7 @@ fn files_of_all_sizes_come_in_their_order() {
 
 #[test]
 fn more_files_than_are_open_at_once_come_in_their_order() {
-    if !has_ring("cat::more_files_than_are_open_at_once_come_in_their_order") {
-        return;
-    }
+    need_ring!();
     let folder = Folder::new("many");
     let text = |number: u32| format!("this is file {number}\n");
     let names = (0..300).map(|n| folder.file(&n.to_string(), text(n).as_bytes()));
@@ -67,9 +63,7 @@ fn more_files_than_are_open_at_once_come_in_their_order() {
 
 #[test]
 fn what_cannot_be_read_is_named_and_the_rest_is_written() {
-    if !has_ring("cat::what_cannot_be_read_is_named_and_the_rest_is_written") {
-        return;
-    }
+    need_ring!();
     let folder = Folder::new("missing");
     let (first, last) = (folder.file("first", b"first\n"), folder.file("last", b"last\n"));
     let directory = folder.0.to_str().unwrap();
@@ -82,9 +76,7 @@ fn what_cannot_be_read_is_named_and_the_rest_is_written() {
 
 #[test]
 fn proc_files_and_pipes_are_read_to_their_end() {
-    if !has_ring("cat::proc_files_and_pipes_are_read_to_their_end") {
-        return;
-    }
+    need_ring!();
     let ended = run(Command::new(CAT).args(["/proc/version", "/proc/filesystems"]), b"");
     let wanted = ["/proc/version", "/proc/filesystems"].map(|name| fs::read(name).unwrap());
     assert_eq!(ended.stdout, wanted.concat());
@@ -100,9 +92,7 @@ fn proc_files_and_pipes_are_read_to_their_end() {
 
 #[test]
 fn a_reader_that_leaves_ends_it_quietly() {
-    if !has_ring("cat::a_reader_that_leaves_ends_it_quietly") {
-        return;
-    }
+    need_ring!();
     let folder = Folder::new("closed");
     let big = folder.file("big", &noise(4 << 20));
     let mut child = spawn(Command::new(CAT).arg(big).stdin(Stdio::null()));
@@ -115,9 +105,7 @@ fn a_reader_that_leaves_ends_it_quietly() {
 
 #[test]
 fn it_does_not_feed_a_file_to_itself() {
-    if !has_ring("cat::it_does_not_feed_a_file_to_itself") {
-        return;
-    }
+    need_ring!();
     let folder = Folder::new("itself");
     let name = folder.file("itself", b"once\n");
     let output = fs::OpenOptions::new().append(true).open(&name).unwrap();
@@ -128,9 +116,7 @@ fn it_does_not_feed_a_file_to_itself() {
 
 #[test]
 fn a_signal_ends_a_read_that_waits() {
-    if !has_ring("cat::a_signal_ends_a_read_that_waits") {
-        return;
-    }
+    need_ring!();
     let mut child = spawn(Command::new(CAT).args(["/proc/version", "-"]).stdin(Stdio::piped()));
     // its first bytes say that it runs; now it waits for a pipe that stays open
     let mut first = [0; 1];

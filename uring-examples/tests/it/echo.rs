@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use crate::util::{ECHO_RING, Server, has_multishot, noise, skip};
+use crate::util::{ECHO_RING, Server, noise};
 
 /// Sends and half-closes on one thread, reads to the end on this one.
 fn round_trip(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
@@ -26,9 +26,7 @@ fn round_trip(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_half_close_gets_all_bytes_and_then_the_end() {
-    if !has_multishot("echo::a_half_close_gets_all_bytes_and_then_the_end") {
-        return;
-    }
+    need_multishot!();
     // the second has to do with one buffer, the third with few small ones
     for args in [&[][..], &["--buffers", "1"], &["--buffers", "4", "--buffer-size", "100"]] {
         let server = Server::echo_ring(args);
@@ -45,9 +43,7 @@ fn a_half_close_gets_all_bytes_and_then_the_end() {
 
 #[test]
 fn single_bytes_come_back_one_by_one() {
-    if !has_multishot("echo::single_bytes_come_back_one_by_one") {
-        return;
-    }
+    need_multishot!();
     let server = Server::echo_ring(&[]);
     let mut stream = server.connect();
     stream.set_nodelay(true).unwrap();
@@ -61,10 +57,7 @@ fn single_bytes_come_back_one_by_one() {
 
 #[test]
 fn many_connections_each_get_their_own_bytes_and_no_descriptor_leaks() {
-    let test = "echo::many_connections_each_get_their_own_bytes_and_no_descriptor_leaks";
-    if !has_multishot(test) {
-        return;
-    }
+    need_multishot!();
     let server = Server::echo_ring(&["--buffers", "16"]);
     let before = server.child.descriptors();
     let mut streams: Vec<_> = (0..200).map(|_| server.connect()).collect();
@@ -88,9 +81,7 @@ fn many_connections_each_get_their_own_bytes_and_no_descriptor_leaks() {
 
 #[test]
 fn one_that_does_not_read_does_not_stop_the_others() {
-    if !has_multishot("echo::one_that_does_not_read_does_not_stop_the_others") {
-        return;
-    }
+    need_multishot!();
     let server = Server::echo_ring(&["--buffers", "8"]);
     let mut slow = server.connect();
     slow.set_nonblocking(true).unwrap();
@@ -120,9 +111,7 @@ fn one_that_does_not_read_does_not_stop_the_others() {
 
 #[test]
 fn resets_are_counted_and_do_no_harm() {
-    if !has_multishot("echo::resets_are_counted_and_do_no_harm") {
-        return;
-    }
+    need_multishot!();
     let server = Server::echo_ring(&[]);
     let before = server.child.descriptors();
     for _ in 0..20 {
@@ -147,9 +136,7 @@ fn resets_are_counted_and_do_no_harm() {
 
 #[test]
 fn without_descriptors_it_says_so_and_goes_on_when_there_are_some() {
-    if !has_multishot("echo::without_descriptors_it_says_so_and_goes_on_when_there_are_some") {
-        return;
-    }
+    need_multishot!();
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -n 16; exec \"$0\" \"$@\"", ECHO_RING, "--listen", "127.0.0.1:0"]);
     let server = Server::start(&mut shell);
@@ -170,11 +157,9 @@ fn without_descriptors_it_says_so_and_goes_on_when_there_are_some() {
 
 #[test]
 fn it_serves_ipv6() {
-    if !has_multishot("echo::it_serves_ipv6") {
-        return;
-    }
+    need_multishot!();
     if let Err(error) = TcpListener::bind("[::1]:0") {
-        return skip("echo::it_serves_ipv6", &format!("no IPv6 here: {error}"));
+        skip!("no IPv6 here: {error}");
     }
     let server = Server::start(Command::new(ECHO_RING).args(["--listen", "[::1]:0"]));
     assert!(server.address.is_ipv6());
@@ -183,9 +168,7 @@ fn it_serves_ipv6() {
 
 #[test]
 fn ctrl_c_ends_it_with_a_report_while_connections_are_open() {
-    if !has_multishot("echo::ctrl_c_ends_it_with_a_report_while_connections_are_open") {
-        return;
-    }
+    need_multishot!();
     let server = Server::echo_ring(&["--stats"]);
     let mut streams: Vec<_> = (0..10).map(|_| server.connect()).collect();
     for stream in &mut streams {
@@ -209,9 +192,7 @@ fn ctrl_c_ends_it_with_a_report_while_connections_are_open() {
 
 #[test]
 fn the_port_can_be_bound_again_at_once() {
-    if !has_multishot("echo::the_port_can_be_bound_again_at_once") {
-        return;
-    }
+    need_multishot!();
     // below the ports that the other tests' connections are given, which would block it
     let free = (20_000..30_000).map(|port| format!("127.0.0.1:{port}"));
     let address = free.into_iter().find(|address| TcpListener::bind(address).is_ok()).unwrap();

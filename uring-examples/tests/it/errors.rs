@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, process::Command};
 
-use crate::util::{CAT, ECHO_LOAD, ECHO_RING, URING_CHECK, has_multishot, has_ring, run};
+use crate::util::{CAT, ECHO_LOAD, ECHO_RING, URING_CHECK, run};
 
 const PROGRAMS: [&str; 4] = [CAT, ECHO_LOAD, ECHO_RING, URING_CHECK];
 
@@ -42,9 +42,7 @@ fn unknown_flags_and_bad_values_are_named_with_exit_code_2() {
 
 #[test]
 fn a_port_in_use_and_a_strange_address_are_named_with_the_way_out() {
-    if !has_multishot("errors::a_port_in_use_and_a_strange_address_are_named_with_the_way_out") {
-        return;
-    }
+    need_multishot!();
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = holder.local_addr().unwrap().to_string();
     let ended = run(Command::new(ECHO_RING).args(["--listen", &address]), b"");
@@ -60,9 +58,7 @@ fn a_port_in_use_and_a_strange_address_are_named_with_the_way_out() {
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    if !has_multishot("errors::a_server_that_is_not_there_is_named") {
-        return;
-    }
+    need_multishot!();
     let gone = "127.0.0.1:1"; // tcpmux, which nobody runs
     let ended = run(Command::new(ECHO_LOAD).args(["--connect", gone]), b"");
     assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
@@ -81,9 +77,7 @@ fn without_io_uring_every_program_says_why_and_what_to_do() {
 
 #[test]
 fn uring_check_tells_the_kernel_and_the_memory() {
-    if !has_ring("errors::uring_check_tells_the_kernel_and_the_memory") {
-        return;
-    }
+    need_ring!();
     let ended = run(&mut Command::new(URING_CHECK), b"");
     assert!(ended.status.success(), "{}", ended.stderr);
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use crate::util::{ECHO_LOAD, Ended, Server, has_multishot, run};
+use crate::util::{ECHO_LOAD, Ended, Server, run};
 
 fn load(address: &impl ToString, args: &[&str]) -> Ended {
     run(Command::new(ECHO_LOAD).args(["--connect", &address.to_string()]).args(args), b"")
@@ -15,9 +15,7 @@ fn load(address: &impl ToString, args: &[&str]) -> Ended {
 
 #[test]
 fn every_byte_is_checked_over_a_grid() {
-    if !has_multishot("load::every_byte_is_checked_over_a_grid") {
-        return;
-    }
+    need_multishot!();
     let server = Server::echo_ring(&["--buffers", "64"]);
     let before = server.child.descriptors();
     for connections in ["1", "50"] {
@@ -58,9 +56,7 @@ fn every_byte_is_checked_over_a_grid() {
 
 #[test]
 fn churned_connections_leak_nothing() {
-    if !has_multishot("load::churned_connections_leak_nothing") {
-        return;
-    }
+    need_multishot!();
     let server = Server::echo_ring(&[]);
     let churn = ["--churn", "--connections", "20", "--messages", "1000", "--verify"];
     let before = server.child.descriptors();
@@ -77,9 +73,7 @@ fn churned_connections_leak_nothing() {
 
 #[test]
 fn slow_readers_do_not_stop_fast_ones_and_get_all_their_bytes() {
-    if !has_multishot("load::slow_readers_do_not_stop_fast_ones_and_get_all_their_bytes") {
-        return;
-    }
+    need_multishot!();
     let server = Server::echo_ring(&["--buffers", "16"]);
     let args = ["--slow", "8", "--connections", "8", "--messages", "20000", "--verify"];
     let ended = load(&server.address, &args);
@@ -123,9 +117,7 @@ fn echo_changed(mut stream: TcpStream, change: fn(usize, &mut Vec<u8>)) {
 
 #[test]
 fn wrong_bytes_and_lost_connections_are_seen() {
-    if !has_multishot("load::wrong_bytes_and_lost_connections_are_seen") {
-        return;
-    }
+    need_multishot!();
     let cases: [(&str, &str, Serve); 4] = [
         ("a flipped bit", "byte 330 is not what was sent", |stream| {
             echo_changed(stream, |number, piece| piece[10] ^= u8::from(number == 5));

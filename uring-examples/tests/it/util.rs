@@ -1,7 +1,6 @@
 //! Programs as children: bounded in time, and ended by their own handle.
 
 use std::{
-    fs::OpenOptions,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     process::{Child, Command, ExitStatus, Stdio},
@@ -13,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::{Random, Test, skip};
 use uring::{OpCode, Support};
 
 /// Longer than anything here takes, also on a busy machine in debug mode.
@@ -22,20 +22,6 @@ pub(crate) const CAT: &str = env!("CARGO_BIN_EXE_cat");
 pub(crate) const ECHO_LOAD: &str = env!("CARGO_BIN_EXE_echo_load");
 pub(crate) const ECHO_RING: &str = env!("CARGO_BIN_EXE_echo_ring");
 pub(crate) const URING_CHECK: &str = env!("CARGO_BIN_EXE_uring_check");
-
-/// Says why a test cannot run here. With `URING_TEST_STRICT=1` that is a failure.
-pub(crate) fn skip(test: &str, reason: &str) {
-    assert!(
-        std::env::var_os("URING_TEST_STRICT").is_none_or(|value| value != "1"),
-        "skipped although URING_TEST_STRICT=1: {reason}"
-    );
-    println!("SKIPPED: {reason}");
-    // libtest hides what a passing test prints
-    if let Some(path) = std::env::var_os("URING_TEST_SKIPS") {
-        let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
-        file.write_all(format!("uring-examples::{test}: {reason}\n").as_bytes()).unwrap();
-    }
-}
 
 /// What this machine can do, asked once.
 ///
@@ -49,13 +35,29 @@ fn support() -> &'static Result<Support, String> {
     })
 }
 
-/// Whether there is an io_uring here.
-pub(crate) fn has_ring(test: &str) -> bool {
+/// Ends the test if there is no io_uring here.
+macro_rules! need_ring {
+    () => {
+        if !$crate::util::has_ring(this_test!()) {
+            return;
+        }
+    };
+}
+
+/// Ends the test if the echo programs cannot run here.
+macro_rules! need_multishot {
+    () => {
+        if !$crate::util::has_multishot(this_test!()) {
+            return;
+        }
+    };
+}
+
+pub(crate) fn has_ring(test: Test) -> bool {
     support().as_ref().map_err(|why| skip(test, why)).is_ok()
 }
 
-/// Whether the echo programs can run here.
-pub(crate) fn has_multishot(test: &str) -> bool {
+pub(crate) fn has_multishot(test: Test) -> bool {
     let had = match support() {
         Ok(support) if support.has(OpCode::SEND_ZC) => Ok(()),
         Ok(_) => Err("multishot receive needs Linux 6.0"),
@@ -208,14 +210,5 @@ impl Server {
 
 /// Bytes without a short period.
 pub(crate) fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
+    Random::new(0).bytes(length)
 }

@@ -8,12 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::{LONG, Random, alloc::live_bytes, rounds, until};
 use uring_net::{TcpListener, TcpStream, uring_reactor::Reactor};
 
-use crate::{
-    alloc::live_bytes,
-    util::{LONG, Random, assert_same, on_loop, peer, reactor, read, read_to_end, rounds, until},
-};
+use crate::util::{assert_same, on_loop, peer, reactor, read, read_to_end};
 
 /// A stream and its peer.
 #[track_caller]

@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::{LONG, get};
 use uring_net::{TcpStream, connect};
 
-use crate::util::{LONG, Seen, bound, get, peer, probe, reactor, read, skip};
+use crate::util::{Seen, bound, peer, probe, reactor, read};
 
 /// An address where nobody listens.
 fn closed_port() -> SocketAddr {
@@ -103,7 +104,7 @@ fn a_connection_that_takes_too_long_times_out_with_the_address() {
             }
         }
     }
-    skip(test_name!(), "a full queue takes connections here");
+    skip!("a full queue takes connections here");
 }
 
 #[test]

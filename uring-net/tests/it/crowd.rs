@@ -12,11 +12,12 @@ use std::{
 };
 
 use socket2::SockRef;
+use testing::{LONG, Random, alloc::live_bytes, descriptors, limit, rounds, until};
 use uring_net::{Listener, ListenerBuilder, uring_reactor::Reactor};
 
 use crate::util::{
-    BlockingEcho, Echo, LONG, Random, Seen, assert_same, limit_descriptors, open_descriptors, peer,
-    ping, probe, reactor, read, read_to_end, reset, rounds, serve, until,
+    BlockingEcho, Echo, Seen, assert_same, peer, ping, probe, reactor, read, read_to_end, reset,
+    serve,
 };
 
 /// Sends to all at once, then reads from all, so many times; every byte is checked.
@@ -42,7 +43,7 @@ fn exchange(peers: &[Peer], times: usize, bytes_max: usize) {
 fn a_completion_queue_that_overflows_loses_nothing() {
     need_loops!();
     isolated!();
-    limit_descriptors(4096);
+    limit(libc::RLIMIT_NOFILE, 4096);
     let reactor = Reactor::builder()
         .entries(4)
         .completions(8)
@@ -66,7 +67,7 @@ fn a_completion_queue_that_overflows_loses_nothing() {
 fn a_ring_with_fewer_places_than_connections_serves_them_all() {
     need_loops!();
     isolated!();
-    limit_descriptors(4096);
+    limit(libc::RLIMIT_NOFILE, 4096);
     let reactor = Reactor::builder().operations(8).build().expect("a reactor of eight operations");
     let listener = serve(&reactor, || Echo);
     // the last two have no place for a receive for as long as the others stay
@@ -100,10 +101,10 @@ fn a_ring_with_fewer_places_than_connections_serves_them_all() {
 fn thousands_of_connections_are_served() {
     need_loops!();
     isolated!();
-    limit_descriptors(u64::MAX);
+    limit(libc::RLIMIT_NOFILE, u64::MAX);
     // two descriptors each, and some for everything else
-    let mut room = limit_descriptors(u64::MAX).saturating_sub(100) / 2;
-    room = room.min(rounds(5000) as u64);
+    let mut room = limit(libc::RLIMIT_NOFILE, u64::MAX).saturating_sub(100) / 2;
+    room = room.min(rounds(5000));
     let reactor = reactor(2);
     let listener = serve(&reactor, || Echo);
     let peers: Vec<_> = (0..room).map(|_| peer(listener.local_addr())).collect();
@@ -117,11 +118,11 @@ fn thousands_of_connections_are_served() {
 fn ten_thousand_connections_leave_no_descriptor_behind() {
     need_loops!();
     isolated!();
-    let before = open_descriptors();
+    let before = descriptors();
     let reactor = reactor(2);
     let listener = serve(&reactor, || Echo);
     let server = BlockingEcho::start(&reactor);
-    let settled = open_descriptors();
+    let settled = descriptors();
     let run = |addr, seed| {
         let mut random = Random::new(seed);
         for _ in 0..rounds(2500) {
@@ -148,12 +149,12 @@ fn ten_thousand_connections_leave_no_descriptor_behind() {
             scope.spawn(move || run(addr, seed));
         }
     });
-    until("all connections are closed", || open_descriptors() == settled);
+    until("all connections are closed", || descriptors() == settled);
     drop(server);
     listener.close();
     let report = reactor.shutdown(LONG);
     assert_eq!((report.leaked, report.stats.panics), (0, 0), "{report}");
-    assert_eq!(open_descriptors(), before);
+    assert_eq!(descriptors(), before);
 }
 
 #[test]
@@ -258,7 +259,7 @@ fn slow_and_fast(reactor: &Reactor, addr: std::net::SocketAddr) {
             peer
         })
         .collect();
-    let before = crate::alloc::live_bytes();
+    let before = live_bytes();
     let piece = vec![8; 64 * 1024];
     // until none of them can send any more: the server has stopped reading them
     let fast: Vec<_> = (0..64).map(|_| peer(addr)).collect();
@@ -271,7 +272,7 @@ fn slow_and_fast(reactor: &Reactor, addr: std::net::SocketAddr) {
             break;
         }
     }
-    let held = crate::alloc::live_bytes().saturating_sub(before);
+    let held = live_bytes().saturating_sub(before);
     // a cap of 16 KiB each way, a buffer of as much to copy through, and what was under way when
     // the caps were reached
     assert!(held < SLOW * 128 * 1024, "{held} bytes for {SLOW} slow readers: {}", reactor.stats());

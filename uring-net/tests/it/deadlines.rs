@@ -8,11 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::{LONG, Random, get, until};
 use uring_net::TcpStream;
 
 use crate::{
     blocking::pair,
-    util::{LONG, Random, assert_same, get, join, reactor, read, read_to_end, until},
+    util::{assert_same, join, reactor, read, read_to_end},
 };
 
 const SOON: Duration = Duration::from_millis(50);

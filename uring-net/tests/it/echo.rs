@@ -6,11 +6,10 @@ use std::{
     thread,
 };
 
+use testing::{Random, rounds};
 use uring_net::Listener;
 
-use crate::util::{
-    BlockingEcho, Echo, Random, assert_same, peer, ping, reactor, read_to_end, rounds, serve,
-};
+use crate::util::{BlockingEcho, Echo, assert_same, peer, ping, reactor, read_to_end, serve};
 
 /// Runs a check against a server of each front end.
 fn with_servers(loops: usize, check: impl Fn(SocketAddr)) {
@@ -20,7 +19,7 @@ fn with_servers(loops: usize, check: impl Fn(SocketAddr)) {
     let server = BlockingEcho::start(&reactor);
     check(server.addr);
     drop(server);
-    let report = reactor.shutdown(crate::util::LONG);
+    let report = reactor.shutdown(testing::LONG);
     assert_eq!((report.leaked, report.failed_loops), (0, 0), "{report}");
     assert_eq!(report.stats.panics, 0, "{report}");
 }

@@ -8,11 +8,12 @@ use std::{
 };
 
 use socket2::SockRef;
+use testing::{LONG, Random, get};
 use uring_net::{Listener, uring_reactor::Reactor};
 
 use crate::util::{
-    ECONNRESET, Echo, LONG, Random, Seen, assert_same, get, peer, ping, probe, reactor, read,
-    read_to_end, reset, serve,
+    ECONNRESET, Echo, Seen, assert_same, peer, ping, probe, reactor, read, read_to_end, reset,
+    serve,
 };
 
 /// A reactor, a listener, and what happened to its connections.

@@ -13,14 +13,12 @@ use std::{
     time::Duration,
 };
 
+use testing::{LONG, get, limit, rounds, until};
 use uring_net::{Listener, TcpListener};
 
 use crate::{
     steady::settled,
-    util::{
-        EMFILE, Echo, LONG, get, join, limit_descriptors, on_loop, peer, ping, reactor, reset,
-        rounds, serve, until,
-    },
+    util::{EMFILE, Echo, join, on_loop, peer, ping, reactor, reset, serve},
 };
 
 #[test]
@@ -218,7 +216,7 @@ fn a_thread_that_accepts_is_woken_by_shutdown_and_by_the_end_of_the_reactor() {
 fn more_connections_than_the_queue_holds_are_all_accepted_in_the_end() {
     need_loops!();
     isolated!();
-    limit_descriptors(8192);
+    limit(libc::RLIMIT_NOFILE, 8192);
     // A slow loop has been given more by the time that it asks to stop: a completion queue full.
     let builder = uring_net::uring_reactor::Reactor::builder().entries(64).completions(256);
     let reactor = builder.loops(2).build().expect("a reactor");
@@ -261,7 +259,7 @@ fn take_descriptors() -> Vec<File> {
 fn a_listener_without_descriptors_says_so_and_accepts_again() {
     need_loops!();
     isolated!();
-    limit_descriptors(200);
+    limit(libc::RLIMIT_NOFILE, 200);
     let reactor = reactor(1);
     let (sender, errors) = mpsc::channel();
     let builder = Listener::builder().on_error(move |error| {
@@ -289,7 +287,7 @@ fn a_listener_without_descriptors_says_so_and_accepts_again() {
 fn an_error_of_accepting_pauses_longer_each_time() {
     need_loops!();
     isolated!();
-    limit_descriptors(200);
+    limit(libc::RLIMIT_NOFILE, 200);
     let reactor = reactor(1);
     let listener = serve(&reactor, || Echo);
     let addr = listener.local_addr();

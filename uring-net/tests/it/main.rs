@@ -1,12 +1,13 @@
 //! TCP against a real kernel: peers are sockets of the standard library. One file per subject.
 //!
 //! What counts descriptors, allocations or connections runs in a process of its own: see
-//! [`util::isolated`].
+//! [`isolated!`].
 
+#[macro_use]
+extern crate testing;
 #[macro_use]
 mod util;
 
-mod alloc;
 mod blocking;
 mod connect;
 mod crowd;
@@ -18,4 +19,4 @@ mod shutdown;
 mod steady;
 
 #[global_allocator]
-static ALLOCATOR: alloc::Allocator = alloc::Allocator;
+static ALLOCATOR: testing::alloc::Allocator = testing::alloc::Allocator;

@@ -12,14 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::{LONG, descriptors, rounds, until};
 use uring_net::{Listener, TcpListener, TcpStream};
 
 use crate::{
     blocking::pair,
-    util::{
-        ECONNABORTED, Echo, LONG, Seen, assert_same, join, open_descriptors, peer, probe, reactor,
-        read_to_end, rounds, serve, until,
-    },
+    util::{ECONNABORTED, Echo, Seen, assert_same, join, peer, probe, reactor, read_to_end, serve},
 };
 
 #[test]
@@ -108,7 +106,7 @@ fn it_wakes_a_thread_that_connects() {
 fn connections_that_come_meanwhile_do_not_keep_it() {
     need_loops!();
     isolated!();
-    let before = open_descriptors();
+    let before = descriptors();
     for round in 0..rounds(40) {
         let reactor = reactor(2);
         let listener = serve(&reactor, || Echo);
@@ -133,7 +131,7 @@ fn connections_that_come_meanwhile_do_not_keep_it() {
         over.store(true, Ordering::Relaxed);
         threads.into_iter().for_each(join);
         drop(listener);
-        assert_eq!(open_descriptors(), before, "round {round}");
+        assert_eq!(descriptors(), before, "round {round}");
     }
 }
 
@@ -173,7 +171,7 @@ fn a_connection_that_is_handed_to_a_loop_that_ends_does_not_keep_it() {
 fn streams_whose_peers_never_read_do_not_keep_it() {
     need_loops!();
     isolated!();
-    let before = open_descriptors();
+    let before = descriptors();
     let reactor = reactor(1);
     let mut peers = Vec::new();
     for _ in 0..10 {
@@ -188,5 +186,5 @@ fn streams_whose_peers_never_read_do_not_keep_it() {
     assert_eq!((report.leaked, report.failed_loops), (0, 0), "{report}");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     drop(peers);
-    assert_eq!(open_descriptors(), before);
+    assert_eq!(descriptors(), before);
 }

@@ -7,12 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::{
+    LONG,
+    alloc::{count_this_thread, counted_allocations},
+    rounds,
+};
 use uring_net::uring_reactor::{Reactor, Stats};
 
-use crate::{
-    alloc::{allocations, count_this_thread},
-    util::{Echo, LONG, Seen, on_loop, peer, ping, probe, reactor, rounds, serve},
-};
+use crate::util::{Echo, Seen, on_loop, peer, ping, probe, reactor, serve};
 
 /// Sends to all, then reads from all, so many times; the buffers are the caller's.
 fn exchange(peers: &mut [Peer], times: usize, message: &[u8], answer: &mut [u8]) {
@@ -47,9 +49,9 @@ fn a_message_on_the_callback_path_allocates_nothing() {
         let mut answer = vec![0; bytes];
         exchange(&mut peers, 50, &message, &mut answer); // queues grow to what they need
         let times = rounds(2000 / connections + 50); // it reads the environment, and allocates
-        let before = allocations();
+        let before = counted_allocations();
         exchange(&mut peers, times, &message, &mut answer);
-        let count = allocations() - before;
+        let count = counted_allocations() - before;
         assert_eq!(count, 0, "{connections} connections, {bytes} bytes");
     }
 }
@@ -73,9 +75,9 @@ fn a_deadline_for_each_message_allocates_nothing() {
     let mut answer = [0; 16];
     exchange(&mut peers, 50, &[7; 16], &mut answer);
     let times = rounds(1000);
-    let before = allocations();
+    let before = counted_allocations();
     exchange(&mut peers, times, &[7; 16], &mut answer);
-    assert_eq!(allocations() - before, 0);
+    assert_eq!(counted_allocations() - before, 0);
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::io;
 
+use testing::{descriptors, limit};
 use uring_reactor::{BuildError, EventLoop, Reactor, uring::Unavailable};
 
-use crate::util::{assert_no_thread_named, open_descriptors};
+use crate::util::assert_no_thread_named;
 
 #[test]
 fn a_reactor_without_loops_is_refused_by_name() {
@@ -51,20 +52,12 @@ fn a_disabled_io_uring_is_not_tried() {
 fn without_descriptors_it_fails_by_name_and_leaves_no_thread_and_no_descriptor() {
     need_loops!();
     isolated!();
-    let start = open_descriptors();
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call writes one `rlimit`.
-    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
-    let all = limit.rlim_cur;
+    let start = descriptors();
     let mut built = 0;
     for more in 0..12 {
-        limit.rlim_cur = (start + more) as u64;
-        // SAFETY: the call reads one `rlimit`.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+        let all = limit(libc::RLIMIT_NOFILE, (start + more) as u64);
         let made = Reactor::builder().loops(2).share_workers().name("starved").build();
-        limit.rlim_cur = all;
-        // SAFETY: as above.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+        limit(libc::RLIMIT_NOFILE, all);
         match made {
             Ok(_reactor) => built += 1,
             Err(error) => {
@@ -78,7 +71,7 @@ fn without_descriptors_it_fails_by_name_and_leaves_no_thread_and_no_descriptor()
             }
         }
         assert_no_thread_named("starved");
-        assert_eq!(open_descriptors(), start, "with {more} descriptors");
+        assert_eq!(descriptors(), start, "with {more} descriptors");
     }
     assert!(built > 0, "12 descriptors are enough for two loops");
 }

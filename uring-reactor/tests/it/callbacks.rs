@@ -11,6 +11,7 @@ use std::{
     thread,
 };
 
+use testing::{get, rounds};
 use uring_reactor::{
     Cx,
     uring::{
@@ -20,7 +21,7 @@ use uring_reactor::{
 };
 
 use crate::util::{
-    ECANCELED, EINVAL, errno, event_loop, get, on_loop, pipe, reactor, rounds, sockets, turns_until,
+    ECANCELED, EINVAL, errno, event_loop, on_loop, pipe, reactor, sockets, turns_until,
 };
 
 #[test]
@@ -60,7 +61,7 @@ fn a_failed_operation_gives_the_kernels_errno() {
 fn from_many_threads_each_callback_runs_exactly_once() {
     need_loops!();
     const THREADS: usize = 4;
-    let each = rounds(2000) as usize;
+    let each = rounds(2000_usize);
     let reactor = reactor();
     let (sender, receiver) = mpsc::channel();
     let barrier = Barrier::new(THREADS);

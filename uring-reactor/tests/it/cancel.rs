@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use testing::{get, rounds};
 use uring_reactor::{
     EventLoop,
     uring::{
@@ -17,7 +18,7 @@ use uring_reactor::{
     },
 };
 
-use crate::util::{ECANCELED, errno, event_loop, get, pipe, reactor, rounds, turns_until};
+use crate::util::{ECANCELED, errno, event_loop, pipe, reactor, turns_until};
 
 #[test]
 fn a_request_is_cancelled_from_another_thread_and_its_callback_runs_once() {

@@ -8,9 +8,10 @@ use std::{
     time::Instant,
 };
 
+use testing::{LONG, get, rounds};
 use uring_reactor::uring::{Current, op::Nop, op::Read};
 
-use crate::util::{LONG, event_loop, get, on_loop, pipe, reactor, rounds};
+use crate::util::{event_loop, on_loop, pipe, reactor};
 
 #[test]
 fn the_commands_of_each_sender_keep_their_order() {

@@ -8,13 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::get;
 use uring_reactor::uring::{
     Current, Operation as _,
     op::{Nop, Read},
 };
 
 use crate::util::{
-    ECANCELED, EINTR, errno, event_loop, get, on_loop, pipe, reactor, turns_for, turns_until,
+    ECANCELED, EINTR, errno, event_loop, on_loop, pipe, reactor, turns_for, turns_until,
 };
 
 #[test]

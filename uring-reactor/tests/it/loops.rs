@@ -8,6 +8,7 @@ use std::{
     thread,
 };
 
+use testing::{LONG, get, rounds};
 use uring_reactor::{
     EventLoop, Reactor, SourceEvent,
     uring::{
@@ -16,7 +17,7 @@ use uring_reactor::{
     },
 };
 
-use crate::util::{Call, LONG, get, on_loop, pipe, reactor, rounds};
+use crate::util::{Call, on_loop, pipe, reactor};
 
 #[test]
 fn handles_lead_to_the_loops_in_turns() {

@@ -1,6 +1,8 @@
 //! The tests of event loops, against the running kernel.
 
 #[macro_use]
+extern crate testing;
+#[macro_use]
 mod util;
 
 mod build;
@@ -17,3 +19,6 @@ mod shutdown;
 mod sources;
 mod tasks;
 mod timers;
+
+#[global_allocator]
+static ALLOCATOR: testing::alloc::Allocator = testing::alloc::Allocator;

@@ -9,12 +9,13 @@ use std::{
     sync::Arc,
 };
 
+use testing::rounds;
 use uring_reactor::{
     Cx, EventLoop,
     uring::op::{AcceptMulti, Nop},
 };
 
-use crate::util::{rounds, turns_until};
+use crate::util::turns_until;
 
 fn tiny() -> EventLoop {
     EventLoop::builder().entries(1).completions(2).operations(4096).build().unwrap()

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use testing::{LONG, get};
 use uring_reactor::{
     Cx, EventLoop, SourceEvent,
     uring::{
@@ -20,7 +21,7 @@ use uring_reactor::{
     },
 };
 
-use crate::util::{Call, LONG, event_loop, get, on_loop, pipe, reactor, turns_until};
+use crate::util::{Call, event_loop, on_loop, pipe, reactor, turns_until};
 
 /// Panics when it is dropped.
 struct Bomb;

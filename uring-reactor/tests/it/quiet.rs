@@ -1,7 +1,6 @@
 //! What a loop does not do: tick, enter twice a turn, allocate for a message, be woken when awake.
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
     fs,
     io::{Read as _, Write as _},
@@ -10,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::{LONG, alloc::allocations, get, rounds};
 use uring_reactor::{
     Cx, Handle, LoopItem, LoopOutput, SourceEvent,
     uring::{
@@ -18,44 +18,7 @@ use uring_reactor::{
     },
 };
 
-use crate::util::{
-    Call, LONG, event_loop, get, on_loop, reactor, rounds, sockets, turns_for, turns_until,
-};
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-}
-
-// SAFETY: everything is done by the system's allocator; the counter is a cell without a destructor
-// and needs no memory of its own.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's contract is this call's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's contract is this call's.
-        unsafe { System.realloc(memory, layout, bytes) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is this call's.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use crate::util::{Call, event_loop, on_loop, reactor, sockets, turns_for, turns_until};
 
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
@@ -163,16 +126,16 @@ fn a_message_through_a_source_allocates_nothing() {
     };
     exchange(100);
     let count = rounds(1000); // reads the environment, which allocates
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     exchange(count);
-    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert_eq!(allocations() - before, 0);
 }
 
 #[test]
 fn commands_to_a_busy_loop_do_not_ring_the_bell() {
     need_loops!();
     let reactor = reactor();
-    let count = u64::from(rounds(10_000));
+    let count = rounds(10_000_u64);
     // a task that wakes itself keeps the loop awake
     let task = on_loop(reactor.handle(), |cx| {
         cx.spawn(std::future::poll_fn(|cx| {
@@ -197,7 +160,7 @@ fn a_command_to_a_sleeping_loop_rings_it_once() {
     need_loops!();
     let reactor = reactor();
     let (sender, receiver) = mpsc::channel();
-    let count = u64::from(rounds(2000));
+    let count = rounds(2000_u64);
     for _ in 0..count {
         let sender = sender.clone();
         reactor.handle().run(move |_| sender.send(()).unwrap()).unwrap();

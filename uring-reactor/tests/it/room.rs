@@ -7,6 +7,7 @@ use std::{
     sync::mpsc,
 };
 
+use testing::{get, rounds};
 use uring_reactor::{
     Cx, EventLoop, LoopOp, Reactor,
     uring::{
@@ -15,7 +16,7 @@ use uring_reactor::{
     },
 };
 
-use crate::util::{Call, get, on_loop, pipe, rounds, sockets, turns_until};
+use crate::util::{Call, on_loop, pipe, sockets, turns_until};
 
 #[test]
 fn operations_beyond_the_room_wait_and_go_in_their_order() {

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::{LONG, descriptors, get};
 use uring_reactor::{
     Cx, EventLoop, Fd, Reactor, Report, SourceEvent,
     uring::{
@@ -25,8 +26,8 @@ use uring_reactor::{
 };
 
 use crate::util::{
-    Call, ECANCELED, LONG, assert_no_thread_named, errno, event_loop, get, on_loop,
-    open_descriptors, pipe, reactor, threads_named, turns_until,
+    Call, ECANCELED, assert_no_thread_named, errno, event_loop, on_loop, pipe, reactor,
+    threads_named, turns_until,
 };
 
 fn ended(report: &Report) -> u64 {
@@ -328,7 +329,7 @@ fn a_second_shutdown_can_only_shorten_the_first() {
 fn a_reactor_that_is_dropped_has_called_back_and_leaves_no_thread_and_no_descriptor() {
     need_loops!();
     isolated!();
-    let before = open_descriptors();
+    let before = descriptors();
     let reactor = Reactor::builder().loops(2).name("dropped").build().unwrap();
     assert_eq!(threads_named("dropped"), 2);
     let (in_flight, receiver, others) = one_of_each(&reactor);
@@ -336,14 +337,14 @@ fn a_reactor_that_is_dropped_has_called_back_and_leaves_no_thread_and_no_descrip
     assert_eq!(receiver.try_iter().count() as u64, in_flight, "told before the drop returned");
     assert_no_thread_named("dropped");
     drop(others);
-    assert_eq!(open_descriptors(), before);
+    assert_eq!(descriptors(), before);
 }
 
 #[test]
 fn a_loop_that_is_dropped_gives_its_descriptors_back() {
     need_loops!();
     isolated!();
-    let before = open_descriptors();
+    let before = descriptors();
     let mut event_loop = event_loop();
     let (reader, writer) = pipe();
     let raw = reader.as_raw_fd();
@@ -353,7 +354,7 @@ fn a_loop_that_is_dropped_gives_its_descriptors_back() {
     });
     event_loop.turn(None).unwrap();
     drop((event_loop, writer));
-    assert_eq!(open_descriptors(), before);
+    assert_eq!(descriptors(), before);
 }
 
 #[test]

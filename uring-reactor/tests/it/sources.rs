@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
+use testing::{LONG, descriptors};
 use uring_reactor::{
     Cx, EventLoop, Fd, LoopItem, LoopOutput, SourceEvent, SourceId,
     uring::op::{AcceptMulti, Nop, Recv, RecvMulti, Shutdown},
 };
 
-use crate::util::{Call, LONG, event_loop, open_descriptors, sockets, turns_for, turns_until};
+use crate::util::{Call, event_loop, sockets, turns_for, turns_until};
 
 /// Logs what a source hears, as its `Debug` says it.
 fn logged(log: &Rc<RefCell<Vec<String>>>) -> Call<impl FnMut(SourceEvent, &mut Cx<'_>) + 'static> {
@@ -134,7 +135,7 @@ fn sockets_accepted_for_a_removed_source_are_closed_and_the_accept_ends() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut event_loop = EventLoop::builder().operations(8).build().unwrap();
-    let before = open_descriptors();
+    let before = descriptors();
     event_loop.with(|cx| {
         let source = cx.add_source(Call(|_, _: &mut Cx<'_>| panic!("it was removed")));
         let listener = Fd::from(OwnedFd::from(listener));
@@ -151,7 +152,7 @@ fn sockets_accepted_for_a_removed_source_are_closed_and_the_accept_ends() {
     }
     assert_eq!(client.read(&mut [0]).unwrap(), 0, "closed");
     drop(client);
-    assert_eq!(open_descriptors(), before - 1, "the listener is gone too");
+    assert_eq!(descriptors(), before - 1, "the listener is gone too");
     assert_eq!(event_loop.with(|cx| cx.stats()).panics, 0);
 }
 

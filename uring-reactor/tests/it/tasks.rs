@@ -14,6 +14,7 @@ use std::{
     thread,
 };
 
+use testing::{LONG, get, rounds};
 use uring_reactor::{
     Cx, Fd, LoopItem, SourceEvent,
     uring::{
@@ -22,7 +23,7 @@ use uring_reactor::{
     },
 };
 
-use crate::util::{Call, LONG, event_loop, get, on_loop, reactor, rounds, sockets, turns_until};
+use crate::util::{Call, event_loop, on_loop, reactor, sockets, turns_until};
 
 /// Ready when it was woken by its own first poll.
 async fn yield_now() {
@@ -127,7 +128,7 @@ fn tasks_that_wake_themselves_for_ever_take_turns_with_each_other_and_a_connecti
         echo(cx, &socket);
     });
     let client = thread::spawn(move || {
-        for round in 0..rounds(1000) {
+        for round in 0..rounds(1000_u32) {
             let sent = round.to_ne_bytes();
             let mut got = [0; 4];
             peer.write_all(&sent).unwrap();

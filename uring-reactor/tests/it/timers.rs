@@ -6,9 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::get;
 use uring_reactor::{Cx, SourceEvent};
 
-use crate::util::{Call, event_loop, get, reactor, turns_for, turns_until};
+use crate::util::{Call, event_loop, reactor, turns_for, turns_until};
 
 #[test]
 fn timers_fire_in_the_order_of_their_times_and_never_early() {

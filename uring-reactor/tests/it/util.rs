@@ -1,68 +1,32 @@
-//! What the tests share: skips, processes of their own, loops, pipes, and looks from outside.
+//! What the tests share: loops, pipes, and looks from outside.
 
 use std::{
-    env,
     fs::{self, File},
-    io::Write as _,
-    os::{
-        fd::{FromRawFd, OwnedFd},
-        unix::net::UnixStream,
-    },
-    process::Command,
-    sync::{
-        Arc,
-        mpsc::{self, Receiver},
-    },
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
+use testing::{LONG, Test, get, skip, until};
 use uring_reactor::{BuildError, Cx, EventLoop, Fd, Handle, Reactor, Source, SourceEvent};
-
-/// Longer than anything here takes: a test that waits this long has failed.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 // errno(3)
 pub(crate) const EINTR: i32 = 4;
 pub(crate) const EINVAL: i32 = 22;
 pub(crate) const ECANCELED: i32 = 125;
 
-/// The path of the test that this stands in, as the command line takes it.
-macro_rules! test_name {
-    () => {{
-        fn here() {}
-        $crate::util::name_of(std::any::type_name_of_val(&here))
-    }};
-}
-
 /// Ends the test if no loop can run here.
 macro_rules! need_loops {
     () => {
-        if !$crate::util::loops_run(test_name!()) {
+        if !$crate::util::loops_run(this_test!()) {
             return;
         }
     };
-}
-
-/// Runs the rest of the test in a process of its own, in which nobody else opens descriptors.
-macro_rules! isolated {
-    ($($name:literal = $value:literal),*) => {
-        if $crate::util::isolated(test_name!(), &[$(($name, $value)),*]) {
-            return;
-        }
-    };
-}
-
-/// Names which test child runs.
-const CHILD: &str = "URING_TEST_CHILD";
-
-pub(crate) fn name_of(function: &'static str) -> &'static str {
-    let path = function.split_once("::").expect("a crate and a path").1;
-    path.trim_end_matches("::here").trim_end_matches("::{{closure}}")
 }
 
 /// Whether loops can run here. Where the kernel is too old, this checks that they say so.
 #[track_caller]
-pub(crate) fn loops_run(test: &str) -> bool {
+pub(crate) fn loops_run(test: Test) -> bool {
     let error = match uring_reactor::check() {
         Ok(_) => return true,
         Err(error) => error,
@@ -78,49 +42,6 @@ pub(crate) fn loops_run(test: &str) -> bool {
     }
     skip(test, &error.to_string());
     false
-}
-
-/// Says why a test cannot run here, for people and for the file that `URING_TEST_SKIPS` names.
-/// With `URING_TEST_STRICT=1` that is a failure.
-#[track_caller]
-pub(crate) fn skip(test: &str, reason: &str) {
-    eprintln!("SKIP uring-reactor::{test}: {reason}");
-    if let Some(path) = env::var_os("URING_TEST_SKIPS") {
-        let mut file = File::options().append(true).create(true).open(path).expect("the list");
-        // in one write: other tests append to it too
-        let line = format!("uring-reactor::{test}: {reason}\n");
-        file.write_all(line.as_bytes()).expect("the list can be written");
-    }
-    let strict = env::var_os("URING_TEST_STRICT").is_some_and(|value| value == "1");
-    assert!(!strict, "skipped although URING_TEST_STRICT=1: {reason}");
-}
-
-/// Whether this is the parent, which has run the test in a child and is done.
-#[track_caller]
-pub(crate) fn isolated(test: &str, variables: &[(&str, &str)]) -> bool {
-    if env::var_os(CHILD).is_some_and(|name| name == test) {
-        return false;
-    }
-    let output = Command::new(env::current_exe().expect("this binary"))
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(CHILD, test)
-        .envs(variables.iter().copied())
-        .output()
-        .expect("this binary runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "in its own process: {}\n{text}\n{errors}",
-        output.status
-    );
-    true
-}
-
-/// A count of rounds, reduced where everything is 10 to 50 times slower.
-pub(crate) fn rounds(count: u32) -> u32 {
-    let slow = env::var_os("URING_TEST_SLOW").is_some_and(|value| value == "1");
-    if slow { count.div_ceil(10) } else { count }
 }
 
 /// One loop on a thread of its own.
@@ -165,12 +86,6 @@ pub(crate) fn on_loop<T: Send + 'static>(
     get(&receiver)
 }
 
-/// The next message.
-#[track_caller]
-pub(crate) fn get<T>(receiver: &Receiver<T>) -> T {
-    receiver.recv_timeout(LONG).expect("a message in time")
-}
-
 /// A closure as a source.
 pub(crate) struct Call<F>(pub(crate) F);
 
@@ -183,15 +98,8 @@ impl<F: FnMut(SourceEvent, &mut Cx<'_>) + 'static> Source for Call<F> {
 /// The two ends of a pipe.
 #[track_caller]
 pub(crate) fn pipe() -> (Arc<OwnedFd>, File) {
-    let mut ends = [0; 2];
-    // SAFETY: `pipe2` writes two numbers to an array of two.
-    let answer = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
-    assert_eq!(answer, 0, "a pipe");
-    // SAFETY: the call has just returned this descriptor, and nobody else knows it.
-    let reader = unsafe { OwnedFd::from_raw_fd(ends[0]) };
-    // SAFETY: as above.
-    let writer = unsafe { File::from_raw_fd(ends[1]) };
-    (Arc::new(reader), writer)
+    let (reader, writer) = testing::pipe();
+    (Arc::new(reader), writer.into())
 }
 
 /// Two connected sockets: one for the loop, one for the test.
@@ -200,13 +108,6 @@ pub(crate) fn sockets() -> (Fd, UnixStream) {
     let (ours, theirs) = UnixStream::pair().expect("two sockets");
     theirs.set_read_timeout(Some(LONG)).expect("a timeout");
     (Fd::from(OwnedFd::from(ours)), theirs)
-}
-
-/// How many descriptors this process has.
-#[track_caller]
-pub(crate) fn open_descriptors() -> usize {
-    // one of them reads the directory
-    fs::read_dir("/proc/self/fd").expect("procfs").count() - 1
 }
 
 /// How many threads of this process have names that start so.
@@ -224,11 +125,7 @@ pub(crate) fn threads_named(start: &str) -> usize {
 /// the kernel has put it away, which on a slow machine is a little later.
 #[track_caller]
 pub(crate) fn assert_no_thread_named(start: &str) {
-    let limit = Instant::now() + LONG;
-    while threads_named(start) > 0 {
-        assert!(Instant::now() < limit, "a thread {start} is still there");
-        std::thread::yield_now();
-    }
+    until(&format!("no thread {start} is left"), || threads_named(start) == 0);
 }
 
 /// The errno of a result.

@@ -10,7 +10,7 @@ use crate::items::{
     for_all_constants, for_newer_fields, for_newer_structs, for_structs_of_linux_raw_sys,
 };
 use crate::table::{self, Fact, Facts, agree};
-use crate::{accessors, header, util};
+use crate::{accessors, header};
 
 /// A constant as C's `long long` holds it; `None` for what a source does not have.
 trait Constant {
@@ -248,7 +248,7 @@ fn linux_raw_sys_agrees() {
 fn the_headers_of_this_machine_agree() {
     let headers = header::on_this_machine();
     if headers.is_empty() {
-        util::skip("no header of io_uring and no C compiler: install linux-libc-dev and gcc");
+        skip!("no header of io_uring and no C compiler: install linux-libc-dev and gcc");
     }
     for (name, mut theirs) in headers {
         // As for `linux-raw-sys`: newer kernel headers have two halves in place of its last word.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use uring_sys as sys;
 
-use crate::util::skip;
+use testing::{Test, skip};
 
 // errno(3)
 const EPERM: i32 = 1;
@@ -38,15 +38,15 @@ fn setup(entries: u32, mut params: sys::io_uring_params) -> Result<Ring, i32> {
     if fd < 0 { Err(-fd) } else { Ok(Ring { fd, params }) }
 }
 
-fn ring_or_skip() -> Option<Ring> {
+fn ring_or_skip(test: Test) -> Option<Ring> {
     match setup(8, Default::default()) {
         Ok(ring) => Some(ring),
         Err(EPERM) => {
-            skip("no ring: EPERM; see sysctl kernel.io_uring_disabled, seccomp");
+            skip(test, "no ring: EPERM; see sysctl kernel.io_uring_disabled, seccomp");
             None
         }
         Err(ENOSYS) => {
-            skip("no ring: ENOSYS; the kernel, or seccomp, has no io_uring");
+            skip(test, "no ring: ENOSYS; the kernel, or seccomp, has no io_uring");
             None
         }
         Err(errno) => panic!("no ring: errno {errno}"),
@@ -63,7 +63,7 @@ fn register<T>(fd: i32, opcode: u32, arg: Option<&mut T>, nr_args: u32) -> i32 {
 
 #[test]
 fn setup_rejects_bad_arguments_with_negated_errno() {
-    let Some(_) = ring_or_skip() else { return };
+    let Some(_) = ring_or_skip(this_test!()) else { return };
     assert_eq!(setup(0, Default::default()).err(), Some(EINVAL));
     let unknown = sys::io_uring_params { flags: 1 << 31, ..Default::default() };
     assert_eq!(setup(8, unknown).err(), Some(EINVAL));
@@ -77,7 +77,7 @@ fn setup_rejects_bad_arguments_with_negated_errno() {
 
 #[test]
 fn enter_rejects_bad_arguments_with_negated_errno() {
-    let Some(ring) = ring_or_skip() else { return };
+    let Some(ring) = ring_or_skip(this_test!()) else { return };
     let enter = |fd, flags| {
         // SAFETY: nothing is submitted, as the ring is empty, and there is no argument.
         unsafe { sys::io_uring_enter(fd, 0, 0, flags, ptr::null(), 0) }
@@ -91,7 +91,7 @@ fn enter_rejects_bad_arguments_with_negated_errno() {
 
 #[test]
 fn register_takes_minus_one_and_rejects_an_unknown_opcode() {
-    let Some(ring) = ring_or_skip() else { return };
+    let Some(ring) = ring_or_skip(this_test!()) else { return };
     let unknown = 0x7fff_0000;
     assert_eq!(register::<()>(ring.fd, unknown, None, 0), -EINVAL);
     // Kernels before 6.x look at the descriptor first.
@@ -123,7 +123,7 @@ fn probe(ring: &Ring) -> sys::io_uring_probe_with_ops<256> {
 
 #[test]
 fn a_probe_answers_for_each_opcode_at_its_index() {
-    let Some(ring) = ring_or_skip() else { return };
+    let Some(ring) = ring_or_skip(this_test!()) else { return };
     let probe = probe(&ring);
     assert_eq!(probe.probe.ops_len, probe.probe.last_op + 1);
     for (opcode, op) in (0..probe.probe.ops_len).zip(&probe.ops) {
@@ -134,7 +134,7 @@ fn a_probe_answers_for_each_opcode_at_its_index() {
 
 #[test]
 fn a_query_without_a_ring_agrees_with_a_probe() {
-    let Some(ring) = ring_or_skip() else { return };
+    let Some(ring) = ring_or_skip(this_test!()) else { return };
     let mut answer = sys::io_uring_query_opcode::default();
     let mut question = sys::io_uring_query_hdr {
         query_data: u64::try_from((&raw mut answer).expose_provenance()).expect("an address"),
@@ -145,7 +145,7 @@ fn a_query_without_a_ring_agrees_with_a_probe() {
     // `answer` is written by the kernel through its address; it is ours and is large enough.
     match register(-1, sys::IORING_REGISTER_QUERY, Some(&mut question), 0) {
         0 => {}
-        error @ (-22 | -9) => return skip(&format!("no queries before Linux 6.18: {error}")),
+        error @ (-22 | -9) => skip!("no queries before Linux 6.18: {error}"),
         error => panic!("{error}"),
     }
     assert_eq!(question.result, 0);
@@ -204,7 +204,7 @@ impl Drop for Map {
 
 #[test]
 fn a_nop_by_hand_completes_with_its_user_data() {
-    let Some(ring) = ring_or_skip() else { return };
+    let Some(ring) = ring_or_skip(this_test!()) else { return };
     let sys::io_uring_params { sq_entries, cq_entries, sq_off, cq_off, .. } = ring.params;
     let length = |offset: u32, entries: u32, size: u32| (offset + entries * size) as usize;
     let sq = Map::new(&ring, 0, length(sq_off.array, sq_entries, 4)); // IORING_OFF_SQ_RING

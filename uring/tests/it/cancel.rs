@@ -13,7 +13,7 @@ use crate::{
 fn a_cancelled_operation_answers_once_and_gives_its_buffer_back() {
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<Op, ()>(16, 16) else { continue };
-        let (reader, _writer) = util::pipe();
+        let (reader, _writer) = testing::pipe();
         let reader = Fd::new(reader);
         let ids = [0; 4].map(|_| ring.submit(scenes::read(&reader, 100), ()).expect("room"));
         ring.wait(0, None).expect("the kernel takes them");
@@ -40,9 +40,9 @@ fn a_cancelled_operation_answers_once_and_gives_its_buffer_back() {
 fn a_read_that_won_against_its_cancel_delivers_its_bytes() {
     for mode in Mode::ALL {
         let (mut won, mut lost) = (0, 0);
-        for round in 0..util::rounds(200) {
+        for round in 0..testing::rounds(200) {
             let Some(mut ring) = mode.ring::<Op, ()>(16, 16) else { continue };
-            let (reader, writer) = util::pipe();
+            let (reader, writer) = testing::pipe();
             let reader = Fd::new(reader);
             let id = ring.submit(scenes::read(&reader, 64), ()).expect("room");
             ring.wait(0, None).expect("the kernel takes it");
@@ -75,7 +75,7 @@ fn a_read_that_won_against_its_cancel_delivers_its_bytes() {
 #[test]
 fn the_cancel_operation_says_how_many_it_found() {
     let mut ring = util::ring::<Op, ()>();
-    let (reader, _writer) = util::pipe();
+    let (reader, _writer) = testing::pipe();
     let reader = Fd::new(reader);
     let id = ring.submit(scenes::read(&reader, 64), ()).expect("room");
     ring.wait(0, None).expect("the kernel takes it");
@@ -108,7 +108,7 @@ fn the_cancel_operation_says_how_many_it_found() {
 fn an_operation_that_was_not_handed_over_yet_can_be_cancelled() {
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<Op, ()>(16, 16) else { continue };
-        let (reader, _writer) = util::pipe();
+        let (reader, _writer) = testing::pipe();
         let id = ring.submit(scenes::read(&Fd::new(reader), 64), ()).expect("room");
         ring.cancel(id).expect("room");
         let (ended, Output::Read((result, ..))) = util::done(&mut ring) else { panic!() };
@@ -119,7 +119,7 @@ fn an_operation_that_was_not_handed_over_yet_can_be_cancelled() {
 #[test]
 fn cancel_all_ends_what_is_in_flight_and_nothing_later() {
     let mut ring = Mode::Best.ring::<Op, ()>(4, 64).expect("a ring");
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     let reader = Fd::new(reader);
     // more than the submission queue holds
     for _ in 0..32 {
@@ -140,7 +140,7 @@ fn cancel_all_ends_what_is_in_flight_and_nothing_later() {
 fn a_cancel_that_was_queued_before_a_scope_is_not_lost_with_it() {
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<Op, ()>(16, 16) else { continue };
-        let (reader, _writer) = util::pipe();
+        let (reader, _writer) = testing::pipe();
         let reader = Fd::new(reader);
         let id = ring.submit(scenes::read(&reader, 64), ()).expect("room");
         ring.wait(0, None).expect("the kernel takes it");

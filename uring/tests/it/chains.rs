@@ -30,9 +30,9 @@ fn result(output: Output) -> std::io::Result<usize> {
 fn links_run_one_after_the_other_even_if_the_queue_was_almost_full() {
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<Op, u32>(8, 64) else { continue };
-        let (reader, writer) = util::pipe();
+        let (reader, writer) = testing::pipe();
         let writer = Fd::new(writer);
-        for before in 0..util::rounds(100) {
+        for before in 0..testing::rounds(100) {
             // leaves less room in the submission queue than the chain needs, most of the time
             let before = before % 8;
             for _ in 0..before {
@@ -64,7 +64,7 @@ fn links_run_one_after_the_other_even_if_the_queue_was_almost_full() {
 fn a_broken_chain_ends_what_stands_behind_it_with_ecanceled() {
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<Op, ()>(8, 64) else { continue };
-        let (reader, writer) = util::pipe();
+        let (reader, writer) = testing::pipe();
         let (reader, writer) = (Fd::new(reader), Fd::new(writer));
         let lonely = Fd::new(util::socket(libc::AF_INET, libc::SOCK_STREAM));
         ring.chain(|chain| {
@@ -179,7 +179,7 @@ impl AsFd for Panics<'_> {
 fn a_panic_while_an_operation_is_prepared_submits_nothing_and_leaves_the_ring_usable() {
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<Op, ()>(8, 8) else { continue };
-        let (reader, writer) = util::pipe();
+        let (reader, writer) = testing::pipe();
         let (reader, writer) = (Fd::new(reader), Fd::new(writer));
         ring.submit(write(&writer, b"before"), ()).expect("room");
         ring.scope::<op::Write<Panics<'_>, &[u8]>, (), _>(8, |scope| {
@@ -207,7 +207,7 @@ fn a_panic_while_an_operation_is_prepared_submits_nothing_and_leaves_the_ring_us
 #[test]
 fn a_panic_in_the_middle_of_building_a_chain_submits_nothing() {
     let mut ring = util::ring::<Op, ()>();
-    let (reader, _writer) = util::pipe();
+    let (reader, _writer) = testing::pipe();
     let reader = Fd::new(reader);
     let built = catch_unwind(AssertUnwindSafe(|| {
         ring.chain(|chain| {

@@ -7,12 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::alloc::allocations;
 use uring::{Event, RawRing, Ring, Sqe, op};
 
-use crate::{
-    alloc,
-    util::{self, Fd, Mode},
-};
+use crate::util::{self, Fd, Mode};
 
 /// How many calls of `io_uring_enter` a piece of code makes, by the ring's own count.
 fn enters<O: uring::Operation + 'static>(
@@ -133,11 +131,11 @@ fn an_operation_allocates_nothing_in_steady_state() {
         for _ in 0..10 {
             turn(&mut ring);
         }
-        let before = alloc::allocations();
+        let before = allocations();
         for _ in 0..200 {
             turn(&mut ring);
         }
-        assert_eq!(alloc::allocations() - before, 0, "{mode:?}");
+        assert_eq!(allocations() - before, 0, "{mode:?}");
     }
 }
 
@@ -163,10 +161,10 @@ fn a_multishot_receive_allocates_nothing_for_a_message() {
         }
     };
     message(&mut ring);
-    let (allocations, enters) = (alloc::allocations(), ring.stats().enters);
+    let (before, enters) = (allocations(), ring.stats().enters);
     for _ in 0..100 {
         message(&mut ring);
     }
-    assert_eq!(alloc::allocations() - allocations, 0);
+    assert_eq!(allocations() - before, 0);
     assert!(ring.stats().enters - enters <= 200, "one for the wait, and seldom one more");
 }

@@ -41,10 +41,10 @@ impl Listener {
 #[track_caller]
 fn counted(mut body: impl FnMut(Ring<Op>)) {
     for mode in Mode::ALL {
-        let before = util::descriptors();
+        let before = testing::descriptors();
         let Some(ring) = mode.ring(16, 64) else { continue };
         body(ring);
-        assert_eq!(util::descriptors(), before, "{mode:?}");
+        assert_eq!(testing::descriptors(), before, "{mode:?}");
     }
 }
 
@@ -53,7 +53,7 @@ fn an_accept_that_won_against_its_cancel_leaks_no_descriptor() {
     isolated!();
     let (mut won, mut lost) = (0, 0);
     counted(|mut ring| {
-        for round in 0..util::rounds(100) {
+        for round in 0..testing::rounds(100) {
             let listener = Listener::new();
             for accept in listener.accepts() {
                 let id = ring.submit(accept, ()).expect("room");
@@ -159,7 +159,7 @@ fn a_close_closes_its_descriptor_before_it_completes_and_not_again() {
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<op::Close, ()>(8, 8) else { continue };
         let (mut reader, writer) = {
-            let (reader, writer) = util::pipe();
+            let (reader, writer) = testing::pipe();
             (File::from(reader), writer)
         };
         let number = writer.as_raw_fd();
@@ -184,8 +184,8 @@ fn a_close_in_a_broken_chain_closes_its_descriptor_all_the_same() {
     }
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<Link, ()>(8, 8) else { continue };
-        let before = util::descriptors();
-        let (reader, writer) = util::pipe();
+        let before = testing::descriptors();
+        let (reader, writer) = testing::pipe();
         let number = reader.as_raw_fd();
         // nobody reads from the end that is written to: EBADF in read(2)
         let read = op::Read::new(Arc::new(writer), vec![0; 8], uring::Current);
@@ -200,16 +200,16 @@ fn a_close_in_a_broken_chain_closes_its_descriptor_all_the_same() {
         let (_, LinkOutput::Close(result)) = util::done(&mut ring) else { panic!("a close") };
         assert_eq!(util::errno(&result), libc::ECANCELED);
         assert!(!is_open(number), "{mode:?}: but we have");
-        assert_eq!(util::descriptors(), before, "{mode:?}");
+        assert_eq!(testing::descriptors(), before, "{mode:?}");
     }
 }
 
 #[test]
 fn a_close_that_is_refused_or_never_submitted_closes_its_descriptor() {
     isolated!();
-    let before = util::descriptors();
+    let before = testing::descriptors();
     let writer = |number: &mut i32| {
-        let (_, writer) = util::pipe();
+        let (_, writer) = testing::pipe();
         *number = writer.as_raw_fd();
         op::Close::new(writer)
     };
@@ -221,21 +221,21 @@ fn a_close_that_is_refused_or_never_submitted_closes_its_descriptor() {
     ring.submit(writer(&mut number), ()).expect("room");
     drop(ring);
     assert!(!is_open(number));
-    assert_eq!(util::descriptors(), before);
+    assert_eq!(testing::descriptors(), before);
 }
 
 #[test]
 fn a_close_of_a_ring_is_refused_by_the_kernel_and_leaks_nothing() {
     isolated!();
     let mut ring = util::ring::<op::Close, ()>();
-    let before = util::descriptors();
+    let before = testing::descriptors();
     let other = util::ring::<op::Nop, ()>();
     let copy: OwnedFd = std::os::fd::AsFd::as_fd(&other).try_clone_to_owned().expect("a copy");
     // io_uring_enter(2): IORING_OP_CLOSE of a ring fails with EBADF
     let result = ring.run(op::Close::new(copy));
     assert_eq!(util::errno(&result), libc::EBADF);
     drop(other);
-    assert_eq!(util::descriptors(), before);
+    assert_eq!(testing::descriptors(), before);
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn all_refuse(is: fn(&Unavailable) -> bool, fix: &str) {
 fn a_filter_that_comes_after_the_ring_is_an_error_and_neither_a_hang_nor_an_abort() {
     isolated!();
     let mut ring = util::ring::<Op, ()>();
-    let (reader, _writer) = util::pipe();
+    let (reader, _writer) = testing::pipe();
     let reader = Fd::new(reader);
     ring.submit(scenes::read(&reader, 64), ()).expect("room");
     ring.wait(0, None).expect("the kernel takes it");
@@ -58,17 +58,6 @@ fn a_filter_that_comes_after_the_ring_is_an_error_and_neither_a_hang_nor_an_abor
     assert_eq!(Fd::strong_count(&reader), 2, "only the leaked one holds it");
 }
 
-/// Sets a soft limit, and tells what it was.
-pub(crate) fn limit(resource: libc::__rlimit_resource_t, value: u64) -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call writes one `rlimit`.
-    assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);
-    let before = std::mem::replace(&mut limit.rlim_cur, value);
-    // SAFETY: the call reads one `rlimit`.
-    assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
-    before
-}
-
 #[test]
 fn too_little_locked_memory_is_named_with_what_was_wanted_and_the_limit() {
     isolated!();
@@ -76,7 +65,7 @@ fn too_little_locked_memory_is_named_with_what_was_wanted_and_the_limit() {
     if unsafe { libc::geteuid() } != 0 {
         skip!("only root can become somebody without privileges");
     }
-    limit(libc::RLIMIT_MEMLOCK, 4096);
+    testing::limit(libc::RLIMIT_MEMLOCK, 4096);
     // SAFETY: the call takes no pointer.
     assert_eq!(unsafe { libc::setresuid(65_534, 65_534, 0) }, 0);
     let ring = Ring::<op::Nop>::builder().build();
@@ -97,9 +86,9 @@ fn too_little_locked_memory_is_named_with_what_was_wanted_and_the_limit() {
 fn no_free_descriptor_is_named_with_the_fix() {
     isolated!();
     let free = std::fs::File::open("/dev/null").expect("it").as_raw_fd();
-    let before = limit(libc::RLIMIT_NOFILE, free.unsigned_abs().into());
+    let before = testing::limit(libc::RLIMIT_NOFILE, free.unsigned_abs().into());
     all_refuse(|reason| matches!(reason, Unavailable::NoDescriptor), "ulimit -n");
-    limit(libc::RLIMIT_NOFILE, before);
+    testing::limit(libc::RLIMIT_NOFILE, before);
     uring::check().expect("there is room again");
 }
 
@@ -138,7 +127,7 @@ fn a_forked_child_that_drops_its_parents_ring_leaves_the_operations_alone() {
     for mode in Mode::ALL {
         let Some(ring) = mode.ring::<Op, ()>(8, 16) else { continue };
         let mut ring = Some(ring);
-        let (reader, writer) = util::pipe();
+        let (reader, writer) = testing::pipe();
         let (ours, mut theirs) = UnixStream::pair().expect("a pair");
         let ours: Fd = Arc::new(ours.into());
         let (mut pool, mut idle) = (None, None);
@@ -207,8 +196,8 @@ fn a_forked_child_can_have_a_ring_of_its_own() {
 #[test]
 fn many_rings_come_and_go() {
     isolated!();
-    let before = util::descriptors();
-    for round in 0..util::rounds(300) {
+    let before = testing::descriptors();
+    for round in 0..testing::rounds(300_u32) {
         let mode = Mode::ALL[round as usize % 3];
         let Some(mut ring) = mode.ring::<op::Nop, ()>(4, 4) else { continue };
         ring.run(op::Nop::new()).expect("nothing");
@@ -220,7 +209,7 @@ fn many_rings_come_and_go() {
         ring.run(op::Nop::new()).expect("nothing");
     }
     drop(many);
-    assert_eq!(util::descriptors(), before);
+    assert_eq!(testing::descriptors(), before);
 }
 
 #[test]
@@ -229,9 +218,9 @@ fn a_ring_of_a_thread_goes_with_its_thread() {
     thread_local! {
         static RING: std::cell::RefCell<Option<Ring<Op>>> = const { std::cell::RefCell::new(None) };
     }
-    let before = util::descriptors();
-    for _ in 0..util::rounds(20) {
-        let (reader, writer) = util::pipe();
+    let before = testing::descriptors();
+    for _ in 0..testing::rounds(20) {
+        let (reader, writer) = testing::pipe();
         let reader = Fd::new(reader);
         let kept = reader.clone();
         std::thread::spawn(move || {
@@ -246,6 +235,6 @@ fn a_ring_of_a_thread_goes_with_its_thread() {
         assert_eq!(Fd::strong_count(&kept), 1, "the operation came back");
         drop(writer);
     }
-    assert_eq!(util::descriptors(), before);
+    assert_eq!(testing::descriptors(), before);
     assert_eq!(uring::leaked_operations(), 0);
 }

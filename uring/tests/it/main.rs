@@ -1,17 +1,17 @@
 //! The ring against a real kernel: one file per subject.
 //!
 //! What counts descriptors, allocations or signals runs in a process of its own: see
-//! [`util::isolated`].
+//! [`isolated!`].
 
 #[macro_use]
-mod util;
+extern crate testing;
 
-mod alloc;
 mod cancel;
 mod chains;
 mod counters;
 mod descriptors;
 mod hostile;
+mod leaks;
 mod operations;
 mod pool;
 mod queues;
@@ -22,7 +22,8 @@ mod stale;
 mod teardown;
 mod traits;
 mod twins;
+mod util;
 mod waits;
 
 #[global_allocator]
-static ALLOCATOR: alloc::Allocator = alloc::Allocator;
+static ALLOCATOR: testing::alloc::Allocator = testing::alloc::Allocator;

@@ -20,7 +20,7 @@ fn ring() -> Ring<op::Nop> {
 
 #[test]
 fn a_descriptor_of_the_wrong_direction_is_ebadf() {
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     let (result, ..) = ring().run(op::Read::new(&writer, [0; 8], Current));
     assert_eq!(util::errno(&result), libc::EBADF); // read(2)
     let (result, ..) = ring().run(op::Write::new(&reader, *b"12345678", Current));
@@ -32,7 +32,7 @@ fn reading_a_folder_is_eisdir_and_an_offset_in_a_pipe_is_espipe_or_ignored() {
     let folder = std::fs::File::open("/").expect("there is one");
     let (result, ..) = ring().run(op::Read::new(&folder, [0; 8], At(0)));
     assert_eq!(util::errno(&result), libc::EISDIR);
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     util::file(&writer).write_all(b"1234").expect("room");
     let (result, _, buf) = ring().run(op::Read::new(&reader, [0; 8], At(0)));
     assert_eq!((result.expect("the offset means nothing"), &buf[..4]), (4, &b"1234"[..]));
@@ -67,7 +67,7 @@ fn a_write_to_a_pipe_that_nobody_reads_is_epipe_and_a_send_raises_no_signal() {
     }
     // SAFETY: the signal is ignored, as Rust programs start.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     drop(reader);
     let (result, ..) = ring().run(op::Write::new(&writer, &b"to nobody"[..], Current));
     assert_eq!(util::errno(&result), libc::EPIPE);
@@ -118,7 +118,7 @@ fn a_peek_leaves_the_data_and_dont_wait_does_not_wait() {
 
 #[test]
 fn an_operation_on_what_is_no_socket_is_enotsock() {
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     let mut ring = ring();
     assert_eq!(util::errno(&ring.run(op::Recv::new(&reader, [0; 8])).0), libc::ENOTSOCK);
     assert_eq!(util::errno(&ring.run(op::Send::new(&writer, [0; 8])).0), libc::ENOTSOCK);
@@ -155,18 +155,12 @@ fn an_accept_at_the_limit_of_descriptors_is_emfile_and_the_listener_lives_on() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let mut ring = ring();
     let _client = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call writes one `rlimit`.
-    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
     // 0 and up are taken: the lowest free number is at the limit
     let free = std::fs::File::open("/dev/null").expect("it").as_raw_fd();
-    let tight = libc::rlimit { rlim_cur: u64::from(free.unsigned_abs()), ..limit };
-    // SAFETY: the call reads one `rlimit`.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const tight) }, 0);
+    let before = testing::limit(libc::RLIMIT_NOFILE, free.unsigned_abs().into());
     let (result, _) = ring.run(op::Accept::new(&listener));
     assert_eq!(util::errno(&result), libc::EMFILE);
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+    testing::limit(libc::RLIMIT_NOFILE, before);
     // accept(2): the connection was not taken from the queue
     let (result, _) = ring.run(op::Accept::new(&listener));
     result.expect("there is room again");
@@ -240,7 +234,7 @@ fn a_datagram_longer_than_the_buffer_is_cut_and_the_count_is_what_was_written() 
 #[test]
 fn a_poll_tells_the_events_that_are_there() {
     let mut ring = util::ring::<op::Poll<Fd>, ()>();
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     let (reader, writer) = (Fd::new(reader), Fd::new(writer));
     let (result, _) = ring.run(op::Poll::new(&writer, PollEvents::OUT | PollEvents::IN));
     assert_eq!(result.expect("room"), PollEvents::OUT);
@@ -266,7 +260,7 @@ fn a_multishot_poll_reports_each_arrival_until_it_is_cancelled() {
     }
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<op::PollMulti<Fd>, ()>(8, 8) else { continue };
-        let (reader, writer) = util::pipe();
+        let (reader, writer) = testing::pipe();
         let reader = Fd::new(reader);
         let id = ring.submit(op::PollMulti::new(reader.clone(), PollEvents::IN), ()).expect("room");
         ring.wait(0, None).expect("the kernel takes it");
@@ -353,7 +347,7 @@ fn lengths_over_four_gibibytes_are_cut_to_what_the_kernel_moves_and_never_wrap()
 
 #[test]
 fn the_descriptor_and_the_buffer_come_back() {
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     let (number, buffer) = (reader.as_raw_fd(), vec![7_u8; 3]);
     let place = buffer.as_ptr();
     drop(writer);

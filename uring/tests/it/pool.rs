@@ -61,7 +61,8 @@ fn data_arrives_in_buffers_and_a_dropped_buffer_is_used_again() {
         let mut setup = Setup::of(ring, 4, 64);
         setup.receive();
         // more than the 65,536 that the ring of buffers counts to
-        let rounds = if mode == Mode::Best { util::rounds(70_000) } else { util::rounds(500) };
+        let rounds =
+            if mode == Mode::Best { testing::rounds(70_000_u32) } else { testing::rounds(500) };
         for round in 0..rounds {
             let message = round.to_le_bytes();
             setup.send(&message);
@@ -79,7 +80,7 @@ fn all_buffers_can_be_given_back_65536_times_and_more() {
     needs_multishot!();
     // without waiting for the kernel each time: 4096 buffers, 17 times round
     let mut setup = Setup::new(1024, 16);
-    for _ in 0..util::rounds(70) {
+    for _ in 0..testing::rounds(70) {
         let id = setup.receive();
         setup.ring.wait(0, None).expect("the kernel takes it");
         let mut held = Vec::new();
@@ -137,7 +138,7 @@ fn a_cancel_that_races_with_data_loses_no_buffer() {
         let Some(ring) = mode.ring(8, 8) else { continue };
         let mut setup = Setup::of(ring, 4, 64);
         let mut pending = 0;
-        for round in 0..util::rounds(400) {
+        for round in 0..testing::rounds(400) {
             let id = setup.receive();
             setup.ring.wait(0, None).expect("the kernel takes it");
             if round % 2 == 0 {
@@ -177,7 +178,7 @@ fn a_buffer_comes_back_from_another_thread() {
     needs_multishot!();
     let mut setup = Setup::new(2, 64);
     setup.receive();
-    for round in 0..util::rounds(100) {
+    for round in 0..testing::rounds(100_u32) {
         setup.send(&round.to_le_bytes());
         let buf = setup.item().into_shared();
         let read = thread::spawn(move || u32::from_le_bytes(buf[..].try_into().expect("four")));
@@ -267,7 +268,7 @@ fn several_pools_share_a_ring_and_a_dropped_one_makes_room_for_the_next() {
         ring_pools.push(setup.ring.pool(2, 64).expect("another"));
     }
     drop(ring_pools);
-    for _ in 0..util::rounds(100) {
+    for _ in 0..testing::rounds(100) {
         setup.pool = setup.ring.pool(2, 64).expect("another");
         let id = setup.receive();
         setup.send(b"x");

@@ -22,7 +22,7 @@ fn tiny<O: uring::Operation + 'static, C: 'static>(operations: u32) -> Ring<O, C
 fn the_queues_wrap_many_times_and_lose_nothing() {
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<op::Nop, u32>(4, 64) else { continue };
-        let total = util::rounds(20_000);
+        let total = testing::rounds(20_000);
         let (mut submitted, mut ended) = (0, vec![false; total as usize]);
         let mut ids: Vec<Option<OpId>> = vec![None; total as usize];
         while submitted < total {
@@ -55,7 +55,7 @@ fn a_submission_thread_that_fell_asleep_is_woken() {
     let Some(mut ring) = Mode::Thread.ring::<op::Nop, u32>(4, 64) else {
         skip!("no submission thread without registered files");
     };
-    for round in 0..util::rounds(200) {
+    for round in 0..testing::rounds(200) {
         if round % 4 == 0 {
             // it sleeps after a millisecond without work
             while !ring.sq_flags().contains(SqFlags::NEED_WAKEUP) {
@@ -94,7 +94,7 @@ fn a_full_table_gives_the_operation_back_and_takes_it_later() {
 #[test]
 fn a_completion_queue_that_overflows_loses_nothing() {
     let mut ring = tiny::<op::Nop, u32>(64);
-    for round in 0..util::rounds(50) {
+    for round in 0..testing::rounds(50) {
         for number in 0..64 {
             ring.submit(op::Nop::new(), number).expect("room");
         }
@@ -140,7 +140,7 @@ fn a_multishot_receive_that_overflows_ends_and_every_message_arrives_in_order() 
     theirs.set_nonblocking(true).expect("a socket");
     let ours = Arc::new(ours.into());
     let (mut sent, mut received, mut ends) = (0_u32, 0_u32, 0);
-    while received < util::rounds(500) {
+    while received < testing::rounds(500) {
         ring.submit(op::RecvMulti::new(Fd::clone(&ours), &pool), ()).expect("room");
         while theirs.send(&sent.to_le_bytes()).is_ok() {
             sent += 1;
@@ -186,7 +186,7 @@ fn a_multishot_accept_that_overflows_ends_and_no_connection_is_lost() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let addr = listener.local_addr().expect("bound");
     let listener = Arc::new(listener.into());
-    let before = util::descriptors();
+    let before = testing::descriptors();
     ring.submit(op::AcceptMulti::new(Fd::clone(&listener)), ()).expect("room");
     ring.wait(0, None).expect("the kernel takes it");
     let clients: Vec<_> = (0..32).map(|_| TcpStream::connect(addr).expect("it listens")).collect();
@@ -210,7 +210,7 @@ fn a_multishot_accept_that_overflows_ends_and_no_connection_is_lost() {
     locals.sort_unstable();
     assert_eq!(peers, locals);
     drop((clients, ring));
-    assert_eq!(util::descriptors(), before - 1, "the ring's own is gone, nothing else is left");
+    assert_eq!(testing::descriptors(), before - 1, "the ring's own is gone, nothing else is left");
 }
 
 #[test]

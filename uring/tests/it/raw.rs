@@ -100,7 +100,7 @@ fn a_timed_wait_of_the_submitter_ends() {
 
 #[test]
 fn an_entry_prints_and_encodes_what_it_was_told() {
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     let mut ring = ring();
     scenes::write(&writer, b"raw");
     let mut buffer = [0_u8; 8];

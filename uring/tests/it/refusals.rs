@@ -8,7 +8,7 @@ use std::{env, ffi::CString, fs, io};
 use uring::{Call, RawRing, Refusal, Refuser, Ring, SetupFlags, Unavailable, op};
 
 use crate::{
-    hostile::{forked, limit},
+    hostile::forked,
     util,
 };
 
@@ -253,9 +253,9 @@ fn without_a_descriptor_to_look_with_nothing_is_claimed() {
         skip!("a kernel without seccomp");
     }
     filter(&[SETUP], libc::EPERM, true);
-    let before = limit(libc::RLIMIT_NOFILE, 0);
+    let before = testing::limit(libc::RLIMIT_NOFILE, 0);
     let (refusal, text) = refusal();
-    limit(libc::RLIMIT_NOFILE, before);
+    testing::limit(libc::RLIMIT_NOFILE, before);
     assert_eq!(refusal.by, [Refuser::Filter, unseen_sysctl()], "{text}");
 }
 
@@ -351,7 +351,7 @@ fn a_limit_of_locked_memory_is_none_for_root_and_is_one_for_root_of_a_user_names
     if !is_root() {
         skip!("only root is not counted");
     }
-    limit(libc::RLIMIT_MEMLOCK, 0);
+    testing::limit(libc::RLIMIT_MEMLOCK, 0);
     uring::check().expect("CAP_IPC_LOCK is above the limit");
     forked(|| {
         // SAFETY: the call takes no pointer.

@@ -14,12 +14,10 @@ use std::{
     time::Duration,
 };
 
+use testing::alloc::FREED;
 use uring::{At, BufMut, Current, OnWorker, Operation, PollEvents, Pool, PoolError, Ring, op};
 
-use crate::{
-    alloc::FREED,
-    util::{self, Fd, Temp},
-};
+use crate::util::{self, Fd, Temp};
 
 uring::operations! {
     /// Every kind of operation that can wait.
@@ -78,7 +76,7 @@ pub(crate) fn read(from: &Fd, bytes: usize) -> Op {
 
 /// What waits on a pipe, and gets four bytes when it is too late.
 fn on_a_pipe(op: fn(Fd) -> Op) -> Option<Scene> {
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     let reader = Arc::new(reader);
     Scene::new(
         [op(reader.clone())],
@@ -175,7 +173,7 @@ pub(crate) fn connect(_: MakePool<'_>) -> Option<Scene> {
 }
 
 pub(crate) fn polls_and_timeouts(_: MakePool<'_>) -> Option<Scene> {
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     let reader = Arc::new(reader);
     let mut ops: Vec<Op> = vec![
         op::Poll::new(reader.clone(), PollEvents::IN).into(),
@@ -224,7 +222,7 @@ pub(crate) fn send(_: MakePool<'_>) -> Option<Scene> {
 }
 
 pub(crate) fn pipe_write(_: MakePool<'_>) -> Option<Scene> {
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     full(writer, reader, |fd, buf| op::Write::new(fd, buf, Current).into())
 }
 
@@ -345,7 +343,7 @@ pub(crate) fn everything(pool: MakePool<'_>) -> Option<Scene> {
 
 /// Lends buffers to a scope, ends it, frees them at once, and then lets the data arrive.
 pub(crate) fn borrowed(ring: &mut Ring<Op>, panics: bool, on_workers: bool) {
-    let (reader, writer) = util::pipe();
+    let (reader, writer) = testing::pipe();
     let direct = on_disk().direct();
     let mut small = vec![0; 4096];
     let mut disk = Aligned::new(DIRECT_BYTES);

@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::alloc::Quarantine;
 use uring::{AnyOperation, Operation, Ring, leaked_operations};
 
 use crate::{
-    alloc::Quarantine,
     scenes::{self, Make, Op, Scene},
     util::{self, Mode},
 };
@@ -62,7 +62,7 @@ impl Way {
 fn in_every_way<O: Operation + 'static>(rounds: u32, make: Make, wrap: fn(Op) -> O) {
     for mode in Mode::ALL {
         for way in Way::ALL {
-            for round in 0..util::rounds(rounds) {
+            for round in 0..testing::rounds(rounds) {
                 let Some(mut ring) = mode.ring::<O, ()>(16, 64) else { continue };
                 let quarantine = Quarantine::start();
                 let Some(Scene { ops, feed, check }) = make(&mut |n, b| ring.pool(n, b)) else {
@@ -129,7 +129,7 @@ fn what_a_scope_borrows_is_free_when_it_returns_or_unwinds() {
     isolated!();
     for mode in Mode::ALL {
         for panics in [false, true] {
-            for round in 0..util::rounds(20).max(2) {
+            for round in 0..testing::rounds(20).max(2) {
                 let Some(mut ring) = mode.ring::<Op, ()>(16, 64) else { continue };
                 let quarantine = Quarantine::start();
                 scenes::borrowed(&mut ring, panics, round % 2 == 1);
@@ -174,8 +174,8 @@ fn links_that_start_while_the_ring_goes_are_ended_too() {
     isolated!();
     // Cancelling the first of a hard chain starts the second, which no cancel has found yet.
     for mode in Mode::ALL {
-        for _ in 0..util::rounds(10) {
-            let (reader, _writer) = util::pipe();
+        for _ in 0..testing::rounds(10) {
+            let (reader, _writer) = testing::pipe();
             let reader = util::Fd::new(reader);
             let read = || scenes::read(&reader, 64);
             let Some(mut ring) = mode.ring::<Op, ()>(16, 64) else { continue };
@@ -216,7 +216,7 @@ fn a_context_that_panics_in_its_drop_frees_nothing_that_is_in_flight() {
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<Op, Panics>(16, 64) else { continue };
         let quarantine = Quarantine::start();
-        let (reader, writer) = util::pipe();
+        let (reader, writer) = testing::pipe();
         let reader = util::Fd::new(reader);
         for _ in 0..4 {
             ring.submit(scenes::read(&reader, 64), Panics).expect("there is room");
@@ -243,7 +243,7 @@ mod mutants {
     #[test]
     fn a_buffer_that_is_freed_at_the_cancel_is_seen_to_be_written() {
         isolated!();
-        let (reader, writer) = util::pipe();
+        let (reader, writer) = testing::pipe();
         let mut ring = RawRing::builder().build().expect("a ring");
         let quarantine = Quarantine::start();
         let mut buffer = vec![0_u8; 4096];

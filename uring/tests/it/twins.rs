@@ -6,29 +6,10 @@ use std::{
     os::{fd::AsRawFd, unix::fs::FileExt},
 };
 
+use testing::Random;
 use uring::{At, Current, Ring, op};
 
 use crate::util::{self, Mode, Temp};
-
-/// xorshift64*: the same numbers for the same seed, everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() >> 33).expect("31 bits") % end
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| self.next().to_le_bytes()[7]).collect()
-    }
-}
 
 /// What a plain call returns: its count, or its errno.
 fn plain(count: isize) -> Result<usize, i32> {
@@ -176,8 +157,8 @@ fn reads_and_writes_do_what_the_system_calls_do() {
     for (seed, mode) in (1..).zip(Mode::ALL) {
         let Some(ring) = mode.ring(8, 8) else { continue };
         let (ours, theirs) = (Temp::new(20_000), Temp::new(20_000));
-        let mut twins = Twins { ring, ours, theirs, random: Random(seed) };
-        for step in 0..util::rounds(400) {
+        let mut twins = Twins { ring, ours, theirs, random: Random::new(seed) };
+        for step in 0..testing::rounds(400) {
             twins.step();
             if step % 50 == 0 {
                 let both = [&twins.ours, &twins.theirs].map(|temp| Twins::contents(temp.file()));

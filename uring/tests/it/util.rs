@@ -1,4 +1,4 @@
-//! What the tests share: skips, processes of their own, rings of each kind, descriptors.
+//! What the tests share: rings of each kind, their events, sockets and files.
 
 use std::{
     env,
@@ -9,7 +9,6 @@ use std::{
         fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
         unix::fs::OpenOptionsExt,
     },
-    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -18,82 +17,6 @@ use std::{
 };
 
 use uring::{Event, Features, OpCode, OpId, Operation, Ring, SetupFlags};
-
-/// The path of the test that this stands in, as the command line takes it.
-macro_rules! test_name {
-    () => {{
-        fn here() {}
-        $crate::util::name_of(std::any::type_name_of_val(&here))
-    }};
-}
-
-/// Ends the test, because it cannot run here.
-macro_rules! skip {
-    ($($reason:tt)+) => {{
-        $crate::util::skip(test_name!(), &format!($($reason)+));
-        return;
-    }};
-}
-
-/// Runs the rest of the test in a process of its own.
-macro_rules! isolated {
-    () => {
-        if $crate::util::isolated(test_name!()) {
-            return;
-        }
-    };
-}
-
-/// Names which test child runs.
-const CHILD: &str = "URING_TEST_CHILD";
-
-pub(crate) fn name_of(function: &'static str) -> &'static str {
-    let path = function.split_once("::").expect("a crate and a path").1;
-    path.trim_end_matches("::here").trim_end_matches("::{{closure}}")
-}
-
-/// Says why a test cannot run here, for people and for the file that `URING_TEST_SKIPS` names.
-/// With `URING_TEST_STRICT=1` that is a failure.
-#[track_caller]
-pub(crate) fn skip(test: &str, reason: &str) {
-    eprintln!("SKIP uring::{test}: {reason}");
-    if let Some(path) = env::var_os("URING_TEST_SKIPS") {
-        let mut file = File::options().append(true).create(true).open(path).expect("the list");
-        // in one write: other tests append to it too
-        let line = format!("uring::{test}: {reason}\n");
-        file.write_all(line.as_bytes()).expect("the list can be written");
-    }
-    let strict = env::var_os("URING_TEST_STRICT").is_some_and(|value| value == "1");
-    assert!(!strict, "skipped although URING_TEST_STRICT=1: {reason}");
-}
-
-/// Whether this is the parent, which has run the test in a child and is done.
-#[track_caller]
-pub(crate) fn isolated(test: &str) -> bool {
-    if env::var_os(CHILD).is_some_and(|name| name == test) {
-        return false;
-    }
-    let output = Command::new(env::current_exe().expect("this binary"))
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(CHILD, test)
-        .output()
-        .expect("this binary runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    eprint!("{errors}");
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "in its own process: {}\n{text}\n{errors}",
-        output.status
-    );
-    true
-}
-
-/// A count of rounds, reduced where everything is 10 to 50 times slower.
-pub(crate) fn rounds(count: u32) -> u32 {
-    let slow = env::var_os("URING_TEST_SLOW").is_some_and(|value| value == "1");
-    if slow { count.div_ceil(10) } else { count }
-}
 
 /// The kinds of ring that behave differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,18 +135,6 @@ pub(crate) fn forget<T: 'static>(value: T) {
 /// A descriptor that several owners share.
 pub(crate) type Fd = Arc<OwnedFd>;
 
-/// The ends of a pipe, to read from and to write to.
-#[track_caller]
-pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
-    let mut ends = [-1; 2];
-    // SAFETY: the call writes two descriptors, and that is what it gets.
-    let answer = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
-    assert_eq!(answer, 0, "pipe2: {}", io::Error::last_os_error());
-    // SAFETY: the call has made the descriptor, and nobody else knows it.
-    let own = |fd| unsafe { OwnedFd::from_raw_fd(fd) };
-    (own(ends[0]), own(ends[1]))
-}
-
 /// A socket that is not connected.
 #[track_caller]
 pub(crate) fn socket(domain: i32, kind: i32) -> OwnedFd {
@@ -283,11 +194,6 @@ pub(crate) fn read_now(fd: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
     let length = file(fd).read(&mut bytes)?;
     bytes.truncate(length);
     Ok(bytes)
-}
-
-/// How many descriptors this process has. Meaningful in an isolated test only.
-pub(crate) fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").expect("procfs").count()
 }
 
 /// A file without a name, filled with bytes that tell their offset.

@@ -187,9 +187,9 @@ fn a_ring_is_dropped_in_a_storm_of_signals() {
     isolated!();
     for mode in Mode::ALL {
         in_a_storm(|| {
-            for _ in 0..util::rounds(20) {
+            for _ in 0..testing::rounds(20) {
                 let Some(mut ring) = mode.ring::<crate::scenes::Op, ()>(8, 8) else { continue };
-                let (reader, _writer) = util::pipe();
+                let (reader, _writer) = testing::pipe();
                 let reader = util::Fd::new(reader);
                 for _ in 0..8 {
                     ring.submit(crate::scenes::read(&reader, 64), ()).expect("room");
@@ -207,7 +207,7 @@ fn a_ring_is_dropped_in_a_storm_of_signals() {
 fn closing_a_ring_at_once_says_what_is_still_out() {
     isolated!();
     let mut ring: Ring<crate::scenes::Op> = util::ring();
-    let (reader, _writer) = util::pipe();
+    let (reader, _writer) = testing::pipe();
     let reader = util::Fd::new(reader);
     ring.submit(crate::scenes::read(&reader, 64), ()).expect("room");
     ring.wait(0, None).expect("the kernel takes it");
