@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 
 use crate::sqe::WORD;
-use crate::{io_timespec, io_uring_zcrx_cqe};
+use crate::{msg::io_timespec, zcrx::io_uring_zcrx_cqe};
 
 /// One completion: what became of one submission entry.
 ///

@@ -5,7 +5,7 @@
 
 use core::mem::offset_of;
 
-use crate::__kernel_timespec;
+use crate::enter::__kernel_timespec;
 use crate::sqe::{WORD, from_halves, halves};
 
 // ---- `opcode` of `io_uring_register`

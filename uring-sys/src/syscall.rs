@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use crate::io_uring_params;
+use crate::setup::io_uring_params;
 
 // The numbers are the same on all architectures that got the calls after Linux 5.1 unified the
 // tables; `libc` knows the exceptions, and the fallback below uses its numbers.

@@ -2,7 +2,7 @@
 
 use std::{env, process::Command};
 
-use crate::Test;
+use crate::test::Test;
 
 /// Names which test child runs.
 const CHILD: &str = "URING_TEST_CHILD";

@@ -2,7 +2,7 @@
 
 use std::{env, fs::File, io::Write as _};
 
-use crate::Test;
+use crate::test::Test;
 
 /// Says why a test cannot run here, for people and for the file that `URING_TEST_SKIPS` names.
 ///
