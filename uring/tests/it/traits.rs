@@ -56,7 +56,7 @@ fn what_is_data_goes_everywhere() {
 }
 
 #[test]
-fn everything_prints() {
+fn handles_buffers_events_and_reasons_print() {
     fn prints<T: Debug>() {}
     prints::<Ring<op::Nop>>();
     prints::<RawRing>();
