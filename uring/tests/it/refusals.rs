@@ -7,10 +7,7 @@ use std::{env, ffi::CString, fs, io};
 
 use uring::{Call, RawRing, Refusal, Refuser, Ring, SetupFlags, Unavailable, op};
 
-use crate::{
-    hostile::forked,
-    util,
-};
+use crate::{hostile::forked, util};
 
 const SETUP: libc::c_long = libc::SYS_io_uring_setup;
 const CALLS: [(Call, libc::c_long); 3] = [
@@ -336,7 +333,7 @@ fn a_user_namespace_hides_whether_the_group_of_the_sysctl_is_ours() {
         // SAFETY: the call takes no pointer.
         if unsafe { libc::unshare(libc::CLONE_NEWUSER) } != 0 {
             let reason = format!("no user namespaces: {}", io::Error::last_os_error());
-            return util::skip(test_name!(), &reason);
+            skip!("{reason}");
         }
         filter(&[SETUP], libc::EPERM, false);
         let (refusal, text) = refusal();
@@ -357,10 +354,10 @@ fn a_limit_of_locked_memory_is_none_for_root_and_is_one_for_root_of_a_user_names
         // SAFETY: the call takes no pointer.
         if unsafe { libc::unshare(libc::CLONE_NEWUSER) } != 0 {
             let reason = format!("no user namespaces: {}", io::Error::last_os_error());
-            return util::skip(test_name!(), &reason);
+            skip!("{reason}");
         }
         match uring::check() {
-            Ok(_) => util::skip(test_name!(), "this kernel does not count rings"),
+            Ok(_) => skip!("this kernel does not count rings"),
             Err(error) => {
                 assert!(matches!(error.reason, Unavailable::Memlock { limit: 0, .. }), "{error}");
             }
