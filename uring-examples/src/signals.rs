@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use uring::{Current, op};
+use uring::{Offset, op};
 
 /// The signals that end a program: what Ctrl-C, `kill` and service managers send.
 ///
@@ -56,7 +56,7 @@ impl Signals {
 
     /// The operation that completes when a signal comes.
     pub fn next(&self) -> NextSignal {
-        op::Read::new(self.fd.clone(), vec![0; BYTES].into(), Current)
+        op::Read::new(self.fd.clone(), vec![0; BYTES].into(), Offset::kernel_position())
     }
 
     /// Blocks the thread until a signal comes, and says which.

@@ -18,6 +18,6 @@ uring::operations! {
         Shutdown(op::Shutdown<Fd>),
         Close(op::Close),
         Bell(op::Read<Arc<OwnedFd>, [u8; 8]>),
-        Any(AnyOperation),
+        Any(AnyOperation<'static>),
     }
 }

@@ -30,7 +30,7 @@ impl State {
             self.call_source(source, SourceEvent::Shutdown);
         }
         for (op, dest) in std::mem::take(&mut self.waiting) {
-            self.refuse(op, dest, libc::ECANCELED);
+            self.refuse(op, dest, io::Error::from_raw_os_error(libc::ECANCELED));
         }
         self.cancel_all();
     }

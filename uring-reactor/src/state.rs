@@ -3,14 +3,14 @@
 use std::{
     any::Any,
     collections::VecDeque,
-    mem,
+    io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Instant,
 };
 
 use crossbeam_channel::{Receiver, Sender};
-use uring::{OpId, Operation, Pool, Reason, Rejected, Ring, op};
+use uring::{Offset, OpId, Operation, Pool, Reason, Rejected, Ring, op};
 
 use crate::{
     Cx, LoopOp, LoopOutput, Report, SourceId, Stats,
@@ -62,7 +62,7 @@ pub(crate) const BELL: Dest = Dest { key: u32::MAX, generation: 0, tag: 0 };
 impl State {
     /// Puts the read on the bell that other threads end by ringing it.
     pub(crate) fn arm_bell(&mut self) {
-        let read = op::Read::new(self.shared.bell.eventfd(), [0; 8], uring::Current);
+        let read = op::Read::new(self.shared.bell.eventfd(), [0; 8], Offset::kernel_position());
         // if the kernel takes nothing now, the next turn tries again
         self.bell_armed = self.ring.submit(LoopOp::Bell(read), BELL).is_ok();
     }
@@ -97,7 +97,7 @@ impl State {
     /// shuts down it refuses: who submits without end must not hold the end up.
     pub(crate) fn submit_or_wait(&mut self, op: LoopOp, dest: Dest) {
         if self.stopping.is_some() {
-            self.refuse(op, dest, libc::ECANCELED);
+            self.refuse(op, dest, io::Error::from_raw_os_error(libc::ECANCELED));
         } else if self.waiting.is_empty() {
             let left = self.try_submit(op, dest);
             self.waiting.extend(left);
@@ -113,14 +113,14 @@ impl State {
             Err(Rejected { op, ctx, reason: Reason::Full { .. } | Reason::Kernel(_) }) => {
                 return Some((op, ctx));
             }
-            Err(Rejected { op, ctx, .. }) => self.refuse(op, ctx, libc::EINVAL),
+            Err(Rejected { op, ctx, reason }) => self.refuse(op, ctx, reason.into()),
         }
         None
     }
 
     /// Ends an operation that the kernel has not seen; its target hears of it in the next turn.
-    pub(crate) fn refuse(&mut self, op: LoopOp, dest: Dest, errno: i32) {
-        self.refused.push_back((op.refuse(errno), dest));
+    pub(crate) fn refuse(&mut self, op: LoopOp, dest: Dest, error: io::Error) {
+        self.refused.push_back((op.refuse(error), dest));
     }
 
     /// Submits what found the ring full, as far as there is room now.
@@ -145,7 +145,7 @@ impl State {
         if let Some((op, dest)) =
             self.waiting.iter().position(here).and_then(|at| self.waiting.remove(at))
         {
-            self.refuse(op, dest, libc::ECANCELED);
+            self.refuse(op, dest, io::Error::from_raw_os_error(libc::ECANCELED));
         }
     }
 

@@ -71,41 +71,65 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
-mod addr;
-mod buf;
-mod cast;
-mod cqe;
-mod enter;
-mod error;
-mod fd;
-mod opcode;
+mod abi;
+mod kernel;
 mod operation;
-mod operations;
-mod payload;
 mod pool;
 mod raw;
 mod ring;
 mod setup;
-mod sqe;
 mod support;
-mod table;
-mod token;
 
 pub mod op;
 
-pub use buf::{Buf, BufMut, Slice};
-pub use cqe::{Cqe, CqeFlags};
-pub use enter::{EnterFlags, SqFlags};
-pub use error::{Reason, Rejected};
-pub use fd::OpFd;
-pub use op::{At, Current, MsgFlags, Offset, PollEvents};
-pub use opcode::OpCode;
-pub use operation::{AnyItem, AnyOperation, AnyOutput, OnWorker, Operation};
-pub use payload::Payload;
-pub use pool::{Pool, PoolError, RecvBuf, SharedBuf};
-pub use raw::{CompletionQueue, Completions, PushError, RawRing, SubmissionQueue, Submitter};
-pub use ring::{Chain, Event, Ring, Scope, Stats, leaked_operations};
-pub use setup::{Builder, Features, SetupError, SetupFlags};
-pub use sqe::{Sqe, SqeFlags};
-pub use support::{Call, Refusal, Refuser, Support, Unavailable, check};
-pub use token::{OpId, RingId};
+// Aliases of types stand here and not at the types: rustdoc 1.95 forgets those of what it inlines
+// from a private module.
+#[doc(alias = "io_uring_cqe")]
+pub use abi::cqe::Cqe;
+pub use abi::cqe::CqeFlags;
+#[doc(alias = "io_uring_op")]
+pub use abi::opcode::OpCode;
+#[doc(alias = "io_uring_sqe")]
+pub use abi::sqe::Sqe;
+pub use abi::sqe::SqeFlags;
+pub use abi::token::{OpId, RingId};
+pub use kernel::call::Call;
+pub use op::{At, Current, MsgFlags, Offset, PollEvents, Position};
+pub use operation::Operation;
+pub use operation::any::{AnyItem, AnyOperation, AnyOutput};
+pub use operation::buf::{Buf, BufMut, Slice};
+pub use operation::fd::OpFd;
+pub use operation::lend::{Lent, LentMut, lend};
+pub use operation::worker::OnWorker;
+#[doc(alias("io_uring_buf_ring", "io_uring_setup_buf_ring"))]
+pub use pool::Pool;
+#[doc(alias("io_uring_buf_ring_add", "io_uring_buf_ring_advance"))]
+pub use pool::buf::RecvBuf;
+pub use pool::buf::SharedBuf;
+pub use pool::error::PoolError;
+pub use pool::payload::Payload;
+#[doc(alias("io_uring_for_each_cqe", "io_uring_cq_advance", "io_uring_peek_batch_cqe"))]
+pub use raw::cq::Completions;
+pub use raw::enter::{EnterFlags, SqFlags};
+#[doc(alias("io_uring", "io_uring_queue_exit"))]
+pub use raw::ring::RawRing;
+pub use raw::split::{CompletionQueue, SubmissionQueue, Submitter};
+pub use raw::sq::PushError;
+#[doc(alias = "IOSQE_IO_LINK")]
+pub use ring::chain::Chain;
+pub use ring::engine::Stats;
+pub use ring::error::{Reason, Rejected};
+pub use ring::event::Event;
+#[doc(alias("io_uring", "IoUring"))]
+pub use ring::owned::Ring;
+pub use ring::scope::Scope;
+pub use ring::table::leaked_operations;
+#[doc(alias("io_uring_queue_init", "io_uring_queue_init_params", "io_uring_params"))]
+pub use setup::builder::Builder;
+pub use setup::builder::SetupError;
+pub use setup::flags::{Features, SetupFlags};
+pub use support::probe::Support;
+#[doc(alias("io_uring_get_probe_ring", "io_uring_get_probe", "io_uring_register_probe"))]
+pub use support::probe::check;
+pub use support::refusal::{Refusal, Refuser};
+pub use support::unavailable::Unavailable;

@@ -29,7 +29,7 @@ fn refuse(command: &mut Command, call: libc::c_long, errno: i32) {
 
 #[test]
 fn uring_check_fails_if_any_of_the_three_calls_is_refused_and_names_it() {
-    if !has_ring("check::uring_check_fails_if_any_of_the_three_calls_is_refused_and_names_it") {
+    if !has_ring(testing::this_test!()) {
         return;
     }
     for (call, name) in [
@@ -48,7 +48,7 @@ fn uring_check_fails_if_any_of_the_three_calls_is_refused_and_names_it() {
 
 #[test]
 fn uring_check_counts_rings_only_where_the_limit_counts_them() {
-    if !has_ring("check::uring_check_counts_rings_only_where_the_limit_counts_them") {
+    if !has_ring(testing::this_test!()) {
         return;
     }
     let check = "ulimit -S -l 0 && exec \"$0\"";

@@ -5,42 +5,37 @@
 //! constructor of its raw entry on [`Sqe`](crate::Sqe).
 //!
 //! Results are tuples: the result first, then the descriptor, then the buffers.
+//!
+//! # What can block the thread that submits
+//!
+//! The kernel tries an operation at once, in the thread that submits it, and puts it aside if it
+//! would have to wait. A few cannot be put aside: they wait where they are tried, and with them
+//! everything else on the ring.
+//!
+//! | operation | waits | what to do |
+//! | --- | --- | --- |
+//! | [`Read`], [`Write`], [`Readv`], [`Writev`] on a terminal, and on devices that know no other way | for input, or until all of it went out | [`on_worker`](crate::Operation::on_worker) |
+//! | the same on a regular file whose file system cannot do without waiting | for the disk | the kernel uses a worker by itself |
+//! | [`Close`] of a socket that lingers, or of a file that is flushed | for the peer, or the server | it goes to a worker by itself; [`Close::in_place`] does not |
+//!
+//! The other operations never wait there: sockets, pipes and event descriptors are polled, and
+//! timeouts and cancels have nothing to wait for.
 
-mod accept;
-mod cancel;
-mod close;
-mod connect;
-mod nop;
+mod fs;
+mod net;
 mod poll;
-mod recv;
+mod ring;
 mod rw;
-mod send;
-mod shutdown;
-mod timeout;
-mod vectored;
+mod time;
 
-pub use accept::{Accept, AcceptFrom, AcceptMulti};
-pub use cancel::Cancel;
-pub use close::Close;
-pub use connect::Connect;
-pub use nop::Nop;
-pub use poll::{Poll, PollEvents, PollMulti};
-pub use recv::{Recv, RecvMulti};
-pub use rw::{At, Current, Offset, Read, Write};
-pub use send::{MsgFlags, Send};
-pub use shutdown::Shutdown;
-pub use timeout::Timeout;
-pub use vectored::{Readv, Writev};
-
-use std::io;
-
-use crate::Cqe;
-
-/// The byte count of a completion.
-#[inline]
-pub(crate) fn transferred(cqe: Cqe) -> io::Result<usize> {
-    cqe.result().map(|bytes| bytes as usize)
-}
+// A family lists what is public in it, so that globs lose nothing; and the aliases, which stand
+// there beside each name, are found only through them.
+pub use fs::*;
+pub use net::*;
+pub use poll::*;
+pub use ring::*;
+pub use rw::*;
+pub use time::*;
 
 /// The pointer in the form that an entry carries; the kernel derives its access from it.
 #[inline]

@@ -10,35 +10,31 @@ use std::{
 };
 
 use super::{Inner, Shared};
-use crate::Buf;
+use crate::operation::buf::Buf;
+
+/// What the number of a buffer is when there is none: larger than any.
+const NONE: u16 = u16::MAX;
 
 /// A part of one buffer.
 #[derive(Clone, Copy)]
 struct Part {
-    /// `None`: there is no buffer, only nothing.
-    id: Option<u16>,
-    start: u32,
+    start: NonNull<u8>,
     length: u32,
+    /// Which buffer; [`NONE`] if there is none, only nothing.
+    id: u16,
 }
 
 impl Part {
     fn advance(&mut self, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.length);
-        self.start += bytes;
+        // SAFETY: `add` stays inside: start and length never go beyond what the kernel filled,
+        // which is at most the buffer.
+        self.start = unsafe { self.start.add(bytes as usize) };
         self.length -= bytes;
     }
 
     fn truncate(&mut self, bytes: usize) {
         self.length = self.length.min(u32::try_from(bytes).unwrap_or(u32::MAX));
-    }
-
-    fn place(&self, shared: &Shared) -> NonNull<u8> {
-        match self.id {
-            // SAFETY: `add` stays inside: start and length never grow beyond what the kernel
-            // filled, which is at most the buffer.
-            Some(id) => unsafe { shared.place(id).add(self.start as usize) },
-            None => NonNull::dangling(),
-        }
     }
 }
 
@@ -62,18 +58,18 @@ macro_rules! bytes {
 
             #[inline]
             fn deref(&self) -> &[u8] {
-                let place = self.part.place(self.shared());
+                let Part { start, length, .. } = self.part;
                 // SAFETY: the bytes lie in the mapping, which `self` keeps; the kernel filled them
                 // and does not write to a buffer that is lent; and nobody else has its number.
-                unsafe { slice::from_raw_parts(place.as_ptr(), self.part.length as usize) }
+                unsafe { slice::from_raw_parts(start.as_ptr(), length as usize) }
             }
         }
 
         impl DerefMut for $name {
             fn deref_mut(&mut self) -> &mut [u8] {
-                let place = self.part.place(self.shared());
+                let Part { start, length, .. } = self.part;
                 // SAFETY: as for `deref`, and `self` is borrowed mutably.
-                unsafe { slice::from_raw_parts_mut(place.as_ptr(), self.part.length as usize) }
+                unsafe { slice::from_raw_parts_mut(start.as_ptr(), length as usize) }
             }
         }
 
@@ -93,13 +89,9 @@ macro_rules! bytes {
         // dropped or borrowed mutably; moving it does not move them.
         unsafe impl Buf for $name {
             #[inline]
-            fn buf_ptr(&self) -> *const u8 {
-                self.part.place(self.shared()).as_ptr()
-            }
-
-            #[inline]
-            fn buf_len(&self) -> usize {
-                self.part.length as usize
+            fn region(&self) -> *const [u8] {
+                let Part { start, length, .. } = self.part;
+                std::ptr::slice_from_raw_parts(start.as_ptr(), length as usize)
             }
         }
     };
@@ -109,7 +101,6 @@ macro_rules! bytes {
 /// the kernel.
 ///
 /// It is the only owner of its bytes, and can itself be sent: an echo copies nothing.
-#[doc(alias = "io_uring_buf_ring_add")]
 pub struct RecvBuf {
     pool: Rc<Inner>,
     part: Part,
@@ -118,12 +109,14 @@ pub struct RecvBuf {
 bytes!(RecvBuf);
 
 impl RecvBuf {
-    pub(super) const fn new(pool: Rc<Inner>, id: Option<u16>, length: u32) -> Self {
-        Self { pool, part: Part { id, start: 0, length } }
+    #[inline]
+    pub(super) fn new(pool: Rc<Inner>, id: u16, length: u32) -> Self {
+        let start = pool.shared.place(id);
+        Self { pool, part: Part { start, length, id } }
     }
 
-    fn shared(&self) -> &Shared {
-        &self.pool.shared
+    pub(super) const fn of_nothing(pool: Rc<Inner>) -> Self {
+        Self { pool, part: Part { start: NonNull::dangling(), length: 0, id: NONE } }
     }
 
     /// The same buffer for use on any thread. The ring's thread hands it back to the kernel when it
@@ -132,7 +125,7 @@ impl RecvBuf {
     pub fn into_shared(mut self) -> SharedBuf {
         let shared = Arc::clone(&self.pool.shared);
         let part = self.part;
-        self.part.id = None; // taken over: the drop of `self` gives nothing back
+        self.part.id = NONE; // taken over: the drop of `self` gives nothing back
         SharedBuf { shared, part }
     }
 }
@@ -140,8 +133,8 @@ impl RecvBuf {
 impl Drop for RecvBuf {
     #[inline]
     fn drop(&mut self) {
-        if let Some(id) = self.part.id {
-            self.pool.give_back(id);
+        if self.part.id != NONE {
+            self.pool.give_back(self.part.id);
         }
     }
 }
@@ -152,18 +145,18 @@ pub struct SharedBuf {
     part: Part,
 }
 
-bytes!(SharedBuf);
+// SAFETY: the pointer of the part leads to a buffer that this value alone has, in memory that it
+// keeps; which thread it is on does not matter.
+unsafe impl Send for SharedBuf {}
+// SAFETY: a shared `SharedBuf` gives shared slices out, and nothing else.
+unsafe impl Sync for SharedBuf {}
 
-impl SharedBuf {
-    fn shared(&self) -> &Shared {
-        &self.shared
-    }
-}
+bytes!(SharedBuf);
 
 impl Drop for SharedBuf {
     fn drop(&mut self) {
-        if let Some(id) = self.part.id {
-            self.shared.give_back(id);
+        if self.part.id != NONE {
+            self.shared.give_back(self.part.id);
         }
     }
 }

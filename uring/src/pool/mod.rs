@@ -1,13 +1,13 @@
 //! Buffers that the kernel picks from when data arrives.
 //!
-//! A pool is two mappings: the buffers, and the ring through which we hand them to the kernel. What
-//! it lends comes back as a [`RecvBuf`], whose drop returns the buffer.
+//! A pool is two pieces of memory: the buffers, and the ring through which we hand them to the
+//! kernel (`buf_ring`). What it lends comes back as a [`RecvBuf`] (`buf`), whose drop returns the
+//! buffer; `payload` is that, or any other bytes to send.
 
-mod buf;
-mod error;
-
-pub use buf::{RecvBuf, SharedBuf};
-pub use error::PoolError;
+pub(crate) mod buf;
+pub(crate) mod buf_ring;
+pub(crate) mod error;
+pub(crate) mod payload;
 
 use std::{
     cell::Cell,
@@ -17,15 +17,17 @@ use std::{
     rc::{Rc, Weak},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU16, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
 use uring_sys as sys;
 
+use self::{buf::RecvBuf, buf_ring::BufRing, error::PoolError};
 use crate::{
-    Cqe, RingId,
-    raw::{Map, RingFd},
+    abi::{cqe::Cqe, token::RingId},
+    kernel::map::Private,
+    raw::fd::RingFd,
 };
 
 /// The most buffers that a group takes.
@@ -36,11 +38,11 @@ const BUFFERS_MAX: u16 = 1 << 15;
 /// Made by [`Ring::pool`](crate::Ring::pool). A clone is another handle to the same pool. The
 /// memory is freed when no handle, no operation and no [`RecvBuf`] is left.
 ///
+/// A forked child finds zeroes in the buffers, and what it gives back reaches nobody.
+///
 /// - **Manual:** [`io_uring_register_buf_ring(3)`].
 ///
 /// [`io_uring_register_buf_ring(3)`]: https://man7.org/linux/man-pages/man3/io_uring_register_buf_ring.3.html
-#[doc(alias = "io_uring_buf_ring")]
-#[doc(alias = "io_uring_setup_buf_ring")]
 #[derive(Clone)]
 pub struct Pool {
     inner: Rc<Inner>,
@@ -51,17 +53,18 @@ pub(crate) struct Inner {
     ring: Weak<RingFd>,
     ring_id: RingId,
     group: u16,
+    /// The kernel may pick a buffer at any time, not only when we enter it: what comes back is
+    /// offered at once.
+    eager: bool,
     /// How many buffers are not with the kernel.
     lent: Cell<u16>,
-    /// Free-running, as the kernel has it.
-    tail: Cell<u16>,
-    entries: ManuallyDrop<Map>,
+    offers: ManuallyDrop<Rc<BufRing>>,
     shared: ManuallyDrop<Arc<Shared>>,
 }
 
 /// What other threads may hold on to.
 pub(crate) struct Shared {
-    memory: Map,
+    memory: Private,
     buffers: u16,
     buffer_bytes: u32,
     /// Buffers that other threads gave back, for the ring's thread to hand to the kernel.
@@ -79,6 +82,7 @@ impl Pool {
     pub(crate) fn new(
         ring: &Rc<RingFd>,
         ring_id: RingId,
+        eager: bool,
         buffers: u16,
         buffer_bytes: u32,
     ) -> Result<Self, PoolError> {
@@ -86,11 +90,12 @@ impl Pool {
         if !buffers.is_power_of_two() || buffers > BUFFERS_MAX || buffer_bytes == 0 {
             return Err(fail(None));
         }
-        let bytes = usize::from(buffers) * buffer_bytes as usize;
-        let memory = Map::anonymous(bytes).map_err(|e| fail(Some(e)))?;
-        let entry_bytes = usize::from(buffers) * size_of::<sys::io_uring_buf>();
-        let entries = Map::anonymous(entry_bytes).map_err(|e| fail(Some(e)))?;
-        let group = register(ring, &entries, buffers).map_err(|e| fail(Some(e)))?;
+        let too_large = || fail(Some(io::Error::from_raw_os_error(libc::ENOMEM)));
+        let bytes = usize::from(buffers).checked_mul(buffer_bytes as usize);
+        let memory = Private::new(bytes.ok_or_else(too_large)?).map_err(|e| fail(Some(e)))?;
+        let offers = Rc::new(BufRing::new(buffers).map_err(|e| fail(Some(e)))?);
+        let group = register(ring, &offers, buffers).map_err(|e| fail(Some(e)))?;
+        ring.publish_at_enter(&offers);
         let shared = Shared {
             memory,
             buffers,
@@ -102,15 +107,15 @@ impl Pool {
             ring: Rc::downgrade(ring),
             ring_id,
             group,
+            eager,
             lent: Cell::new(0),
-            tail: Cell::new(0),
-            entries: ManuallyDrop::new(entries),
+            offers: ManuallyDrop::new(offers),
             shared: ManuallyDrop::new(Arc::new(shared)),
         };
         for id in 0..buffers {
             inner.offer(id);
         }
-        inner.publish();
+        inner.offers.publish();
         Ok(Self { inner: Rc::new(inner) })
     }
 
@@ -148,7 +153,8 @@ impl Pool {
     pub fn reclaim(&self) -> usize {
         let shared = &self.inner.shared;
         // Acquire pairs with the release in `SharedBuf`'s drop; the mutex orders the list itself.
-        if !shared.any_returned.load(Ordering::Acquire) {
+        // In a forked child the lock may be held by a thread that is not there.
+        if !shared.any_returned.load(Ordering::Acquire) || shared.memory.is_wiped() {
             return 0;
         }
         let mut returned = shared.returned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +165,7 @@ impl Pool {
             self.inner.lent.set(self.inner.lent.get() - 1);
         }
         drop(returned);
-        self.inner.publish();
+        self.inner.offers.publish();
         count
     }
 
@@ -173,30 +179,32 @@ impl Pool {
     ///
     /// `cqe` is a completion of an entry that picks from this pool, and is passed once.
     pub unsafe fn take(&self, cqe: Cqe) -> io::Result<Option<RecvBuf>> {
-        let result = cqe.result();
         let Some(id) = cqe.buffer_id().filter(|id| *id < self.buffers()) else {
-            return result.map(|_| None);
+            return cqe.result().map(|_| None);
         };
         self.inner.lent.set(self.inner.lent.get() + 1);
-        let length = *result.as_ref().unwrap_or(&0);
         // MSG_TRUNC, from a raw entry, counts what did not fit
-        let buf = RecvBuf::new(self.inner.clone(), Some(id), length.min(self.buffer_bytes()));
+        let length = u32::try_from(cqe.raw_result()).unwrap_or(0).min(self.buffer_bytes());
+        let buf = RecvBuf::new(self.inner.clone(), id, length);
+        if length > 0 {
+            return Ok(Some(buf));
+        }
         // of an error, or of nothing, the buffer goes straight back
-        result.map(|length| (length > 0).then_some(buf))
+        cqe.result().map(|_| None)
     }
 
     /// A buffer of nothing.
     pub(crate) fn empty(&self) -> RecvBuf {
-        RecvBuf::new(self.inner.clone(), None, 0)
+        RecvBuf::of_nothing(self.inner.clone())
     }
 }
 
 /// Registers the ring of buffers under a group number that is free.
-fn register(ring: &RingFd, entries: &Map, buffers: u16) -> io::Result<u16> {
+fn register(ring: &RingFd, offers: &BufRing, buffers: u16) -> io::Result<u16> {
     for _ in 0..=u16::MAX {
         let group = ring.next_group();
         let mut argument = sys::io_uring_buf_reg {
-            ring_addr: entries.start().as_ptr().expose_provenance() as u64,
+            ring_addr: offers.address(),
             ring_entries: buffers.into(),
             bgid: group,
             ..Default::default()
@@ -212,80 +220,28 @@ fn register(ring: &RingFd, entries: &Map, buffers: u16) -> io::Result<u16> {
     Err(io::Error::from_raw_os_error(libc::EEXIST))
 }
 
-/// The part of a ring entry that is ours to write: all of it but its last two bytes.
-#[repr(C)]
-struct Offer {
-    addr: u64,
-    len: u32,
-    bid: u16,
-}
-
-impl Offer {
-    const BYTES: usize = std::mem::offset_of!(sys::io_uring_buf, resv);
-
-    /// # Safety
-    ///
-    /// `entry` can be written, and nobody reads it meanwhile.
-    unsafe fn write_to(self, entry: *mut sys::io_uring_buf) {
-        let from = (&raw const self).cast::<u8>();
-        // SAFETY: the first `BYTES` bytes of both are the same three fields, and they do not
-        // overlap.
-        unsafe { std::ptr::copy_nonoverlapping(from, entry.cast::<u8>(), Self::BYTES) };
-    }
-}
-
-const _: () = assert!(
-    std::mem::offset_of!(Offer, bid) == std::mem::offset_of!(sys::io_uring_buf, bid)
-        && std::mem::offset_of!(Offer, len) == std::mem::offset_of!(sys::io_uring_buf, len)
-);
-
 impl Inner {
-    fn memory(&self, id: u16) -> NonNull<u8> {
-        self.shared.place(id)
-    }
-
-    /// Writes a buffer into the ring; the kernel sees it after `publish`.
+    /// Writes a buffer into the ring; the kernel sees it after the next publication.
+    #[inline]
     fn offer(&self, id: u16) {
-        let mask = self.shared.buffers - 1;
-        let tail = self.tail.get();
-        let entry = self.entries.at::<sys::io_uring_buf>(0, self.shared.buffers.into());
-        // SAFETY: `add` stays inside: the index is masked, and `at` checked room for all entries.
-        let entry = unsafe { entry.add(usize::from(tail & mask)) }.as_ptr();
-        let address = self.memory(id).as_ptr().expose_provenance() as u64;
-        // The kernel's tail lies in the last two bytes of the first entry: all but those are
-        // written.
-        let head = Offer { addr: address, len: self.shared.buffer_bytes, bid: id };
-        // SAFETY: the entry is inside the mapping, aligned, and beyond the published tail, so the
-        // kernel does not read it; no reference to it exists.
-        unsafe { head.write_to(entry) };
-        self.tail.set(tail.wrapping_add(1));
+        self.offers.offer(self.shared.place(id), self.shared.buffer_bytes, id);
     }
 
-    /// Shows what was offered to the kernel: one store.
-    #[doc(alias = "io_uring_buf_ring_advance")]
-    fn publish(&self) {
-        // include/uapi/linux/io_uring.h: the tail is at byte 14 of the ring
-        let tail = self.entries.at::<u16>(14, 1);
-        // SAFETY: `from_ptr` asks for an aligned u16 that is valid for the borrow and not accessed
-        // otherwise meanwhile: `at` checked the place, the mapping lives as long as `self`, and
-        // both we and the kernel access it atomically.
-        let tail = unsafe { AtomicU16::from_ptr(tail.as_ptr()) };
-        // Release pairs with the kernel's acquire: it must see the entries before the new tail.
-        tail.store(self.tail.get(), Ordering::Release);
-    }
-
+    #[inline]
     fn give_back(&self, id: u16) {
         self.offer(id);
-        self.publish();
         self.lent.set(self.lent.get() - 1);
+        if self.eager {
+            self.offers.publish();
+        }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         let unregistered = self.ring.upgrade().is_none_or(|ring| {
-            if ring.is_foreign() {
-                return false; // a forked child: the group is its parent's
+            if ring.is_forked() {
+                return true; // the child's memory is its own: no kernel knows of it
             }
             let mut argument = sys::io_uring_buf_reg { bgid: self.group, ..Default::default() };
             // SAFETY: the opcode reads one `io_uring_buf_reg`, and unregisters memory.
@@ -299,13 +255,14 @@ impl Drop for Inner {
         // No operation holds the pool any more, so none can pick a buffer; if the ring is gone, it
         // was drained or leaked its operations, and those hold the pool.
         // SAFETY: dropped once, here, and not used afterwards.
-        unsafe { ManuallyDrop::drop(&mut self.entries) };
+        unsafe { ManuallyDrop::drop(&mut self.offers) };
         // SAFETY: as above.
         unsafe { ManuallyDrop::drop(&mut self.shared) };
     }
 }
 
 impl Shared {
+    #[inline]
     fn place(&self, id: u16) -> NonNull<u8> {
         debug_assert!(id < self.buffers);
         let offset = usize::from(id) * self.buffer_bytes as usize;
@@ -315,6 +272,9 @@ impl Shared {
     }
 
     fn give_back(&self, id: u16) {
+        if self.memory.is_wiped() {
+            return; // a forked child: the lock may be held by a thread that is not there
+        }
         self.returned.lock().unwrap_or_else(PoisonError::into_inner).push(id);
         // Release pairs with the acquire in `reclaim`.
         self.any_returned.store(true, Ordering::Release);

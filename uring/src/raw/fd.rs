@@ -1,15 +1,22 @@
 //! The ring's descriptor, and its short cut through the task's table of registered rings.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
-    process,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    rc::{Rc, Weak},
 };
 
 use uring_sys as sys;
 
-use crate::cast::{signed, unsigned};
+use crate::{
+    abi::cast::{signed, unsigned},
+    kernel::{
+        self,
+        map::{FORKED, Private},
+    },
+    pool::buf_ring::BufRing,
+};
 
 /// The descriptor of a ring, shared with what has to unregister itself from it.
 #[derive(Debug)]
@@ -18,18 +25,28 @@ pub(crate) struct RingFd {
     /// The index in this task's table of registered rings. Valid on this thread alone: one more
     /// reason why a ring is not `Send`.
     registered: Cell<Option<u32>>,
-    owner: u32,
+    birth: Rc<Private>,
     /// The number that the next buffer group tries.
     group: Cell<u16>,
+    /// What hands buffers to the kernel; shown to it before each enter.
+    offers: RefCell<Vec<Weak<BufRing>>>,
+    has_offers: Cell<bool>,
 }
 
 impl RingFd {
-    pub(crate) fn new(fd: OwnedFd) -> Self {
-        Self { fd, registered: Cell::new(None), owner: process::id(), group: Cell::new(0) }
+    pub(super) fn new(fd: OwnedFd, birth: Rc<Private>) -> Self {
+        Self {
+            fd,
+            registered: Cell::new(None),
+            birth,
+            group: Cell::new(0),
+            offers: RefCell::default(),
+            has_offers: Cell::new(false),
+        }
     }
 
     /// Saves the kernel a look-up on every enter. Best effort: the table has 16 places a task.
-    pub(crate) fn register_itself(&self) {
+    pub(super) fn register_itself(&self) {
         // offset -1: any free place
         let mut update = sys::io_uring_rsrc_update {
             offset: u32::MAX,
@@ -37,15 +54,8 @@ impl RingFd {
             ..Default::default()
         };
         // SAFETY: the opcode reads and writes one `io_uring_rsrc_update`, and that is what it gets.
-        let answer = unsafe {
-            sys::io_uring_register(
-                self.fd.as_raw_fd(),
-                sys::IORING_REGISTER_RING_FDS,
-                (&raw mut update).cast(),
-                1,
-            )
-        };
-        if answer == 1 {
+        let answer = unsafe { self.register(sys::IORING_REGISTER_RING_FDS, &raw mut update, 1) };
+        if matches!(answer, Ok(1)) {
             self.registered.set(Some(update.offset));
         }
     }
@@ -55,23 +65,16 @@ impl RingFd {
         let Some(offset) = self.registered.take() else { return };
         let mut update = sys::io_uring_rsrc_update { offset, ..Default::default() };
         // SAFETY: the opcode reads one `io_uring_rsrc_update`, and that is what it gets.
-        let answer = unsafe {
-            sys::io_uring_register(
-                self.fd.as_raw_fd(),
-                sys::IORING_UNREGISTER_RING_FDS,
-                (&raw mut update).cast(),
-                1,
-            )
-        };
-        debug_assert_eq!(answer, 1, "the place was ours");
+        let answer = unsafe { self.register(sys::IORING_UNREGISTER_RING_FDS, &raw mut update, 1) };
+        debug_assert!(matches!(answer, Ok(1)), "the place was ours");
     }
 
-    pub(crate) fn is_registered(&self) -> bool {
+    pub(super) fn is_registered(&self) -> bool {
         self.registered.get().is_some()
     }
 
     /// What `io_uring_enter` takes: the registered index, or the descriptor.
-    pub(crate) fn entrance(&self) -> i32 {
+    pub(super) fn entrance(&self) -> i32 {
         self.registered.get().map_or(self.fd.as_raw_fd(), signed)
     }
 
@@ -80,12 +83,29 @@ impl RingFd {
         self.group.replace(self.group.get().wrapping_add(1))
     }
 
-    /// Whether this is another process than the one that made the ring.
-    pub(crate) fn is_foreign(&self) -> bool {
-        process::id() != self.owner
+    /// Shows what `offers` offers to the kernel before each enter from now on.
+    pub(crate) fn publish_at_enter(&self, offers: &Rc<BufRing>) {
+        let mut all = self.offers.borrow_mut();
+        all.retain(|offers| offers.strong_count() > 0);
+        all.push(Rc::downgrade(offers));
+        self.has_offers.set(true);
     }
 
-    /// Calls `io_uring_register(2)`.
+    /// Shows the buffers that came back since the last enter to the kernel: one store a pool.
+    #[inline]
+    pub(super) fn publish_offers(&self) {
+        if self.has_offers.get() {
+            self.offers.borrow().iter().filter_map(Weak::upgrade).for_each(|o| o.publish());
+        }
+    }
+
+    /// Whether this process was forked from the one that made the ring.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.birth.is_wiped()
+    }
+
+    /// Calls `io_uring_register(2)`; in a forked child it fails, and changes nothing of the
+    /// parent's.
     ///
     /// # Safety
     ///
@@ -97,10 +117,12 @@ impl RingFd {
         argument: *mut T,
         count: u32,
     ) -> io::Result<u32> {
+        if self.is_forked() {
+            return Err(io::Error::from_raw_os_error(FORKED));
+        }
         // SAFETY: the caller's contract is this call's.
-        let answer =
-            unsafe { sys::io_uring_register(self.fd.as_raw_fd(), opcode, argument.cast(), count) };
-        u32::try_from(answer).map_err(|_| io::Error::from_raw_os_error(-answer))
+        unsafe { kernel::register(self.fd.as_raw_fd(), opcode, argument.cast(), count) }
+            .map_err(io::Error::from_raw_os_error)
     }
 }
 
@@ -110,8 +132,8 @@ impl AsRawFd for RingFd {
     }
 }
 
-impl std::os::fd::AsFd for RingFd {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+impl AsFd for RingFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
@@ -119,7 +141,7 @@ impl std::os::fd::AsFd for RingFd {
 impl Drop for RingFd {
     fn drop(&mut self) {
         // a forked child has its own table of registered rings: the index is not there
-        if !self.is_foreign() {
+        if !self.is_forked() {
             self.unregister_itself();
         }
     }

@@ -1,37 +1,59 @@
 //! The way into the kernel: `io_uring_enter(2)`, when there is something to enter for.
 
 use std::{
-    ptr,
+    ffi::c_void,
+    mem, ptr,
+    rc::Rc,
     sync::atomic::{Ordering, fence},
     time::Duration,
 };
 
 use uring_sys as sys;
 
-use super::{RingFd, sq::View};
-use crate::{
-    Features, SetupFlags,
+use super::{
     enter::{self, EnterFlags, Situation},
-    setup::Granted,
+    fd::RingFd,
+    sq::View,
+};
+use crate::{
+    abi::time::timespec,
+    kernel::{self, map::FORKED},
+    setup::{
+        flags::{Features, SetupFlags},
+        ladder::Granted,
+    },
 };
 
-/// The longest timeout that is passed on: a hundred years. Larger ones overflow in the kernel and
-/// come back as `EINVAL`.
-const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// The kernel's signal set has 64 bits, not the C library's 1024.
+const MASK_BYTES: u32 = 8;
+const _: () = assert!(mem::size_of::<libc::sigset_t>() >= MASK_BYTES as usize);
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wait<'m> {
+    /// So many completions.
+    pub(crate) min: u32,
+    /// Or so long.
+    pub(crate) timeout: Option<Duration>,
+    /// With these signals blocked, and no others.
+    pub(crate) mask: Option<&'m libc::sigset_t>,
+}
 
 /// What an enter needs besides the queues.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    fd: Rc<RingFd>,
     /// The registered index of the ring, or its descriptor.
     entrance: i32,
     registered: bool,
-    pub(crate) granted: Granted,
-    pub(crate) enters: u64,
+    pub(super) granted: Granted,
+    pub(super) enters: u64,
 }
 
 impl Gate {
-    pub(crate) fn new(fd: &RingFd, params: &sys::io_uring_params) -> Self {
+    pub(super) fn new(fd: &Rc<RingFd>, params: &sys::io_uring_params) -> Self {
         Self {
+            fd: Rc::clone(fd),
             entrance: fd.entrance(),
             registered: fd.is_registered(),
             granted: Granted {
@@ -44,14 +66,14 @@ impl Gate {
         }
     }
 
-    /// Submits what is published, and waits for `min` completions. Fails with the errno.
+    /// Submits what is published, and waits. Fails with the errno.
     #[inline]
-    pub(crate) fn enter(
-        &mut self,
-        sq: &View,
-        min: u32,
-        timeout: Option<Duration>,
-    ) -> Result<u32, i32> {
+    pub(super) fn enter(&mut self, sq: &View, wait: Wait<'_>) -> Result<u32, i32> {
+        if sq.is_forked() {
+            return Err(FORKED);
+        }
+        let Wait { min, timeout, mask } = wait;
+        self.fd.publish_offers();
         let to_submit = sq.published();
         if self.granted.flags.contains(SetupFlags::SQPOLL) {
             // Full fence: the thread stores NEED_WAKEUP and then reads the tail, we stored the tail
@@ -62,25 +84,35 @@ impl Gate {
             setup: self.granted.flags,
             features: self.granted.features,
             registered: self.registered,
-            sq: sq.flags(),
+            sq: sq.flags_here(),
             to_submit,
             min_complete: min,
             timed: timeout.is_some(),
+            masked: mask.is_some(),
         };
         let Some(flags) = enter::flags(situation) else { return Ok(to_submit) };
+        let mask = mask.map_or(ptr::null(), ptr::from_ref);
         if !flags.contains(EnterFlags::EXT_ARG) {
-            return self.call(to_submit, min, flags, ptr::null(), 0);
+            // without it, the argument is the mask itself
+            let bytes = if mask.is_null() { 0 } else { MASK_BYTES as usize };
+            return self.call(to_submit, min, flags, mask.cast(), bytes);
         }
         let time = timespec(timeout.unwrap_or_default());
+        let time = timeout.map_or(ptr::null(), |_| &raw const time);
         let argument = sys::io_uring_getevents_arg {
-            ts: (&raw const time).expose_provenance() as u64,
+            ts: time.expose_provenance() as u64,
+            sigmask: mask.expose_provenance() as u64,
+            sigmask_sz: if mask.is_null() { 0 } else { MASK_BYTES },
             ..Default::default()
         };
-        self.call(to_submit, min, flags, &raw const argument, size_of_val(&argument))
+        self.call(to_submit, min, flags, (&raw const argument).cast(), size_of_val(&argument))
     }
 
-    /// Waits until the submission thread has made room.
-    pub(crate) fn await_room(&mut self) -> Result<u32, i32> {
+    /// Waits until the submission thread has made room, however long that takes.
+    pub(super) fn wait_for_room(&mut self, sq: &View) -> Result<u32, i32> {
+        if sq.is_forked() {
+            return Err(FORKED);
+        }
         let mut flags = EnterFlags::SQ_WAIT;
         flags.set(EnterFlags::REGISTERED_RING, self.registered);
         self.call(0, 0, flags, ptr::null(), 0)
@@ -92,25 +124,14 @@ impl Gate {
         to_submit: u32,
         min: u32,
         flags: EnterFlags,
-        argument: *const sys::io_uring_getevents_arg,
+        argument: *const c_void,
         bytes: usize,
     ) -> Result<u32, i32> {
         self.enters += 1;
-        // SAFETY: the argument is null with size 0, or an `io_uring_getevents_arg` whose `ts`
-        // points to a timespec, both alive in the caller's frame. Entries in the queue were made by
-        // constructors whose contract covers what the kernel does with them.
-        let answer = unsafe {
-            sys::io_uring_enter(self.entrance, to_submit, min, flags.bits(), argument.cast(), bytes)
-        };
-        u32::try_from(answer).map_err(|_| -answer)
-    }
-}
-
-/// The kernel's form of a duration, clamped to what it takes.
-pub(crate) fn timespec(time: Duration) -> sys::__kernel_timespec {
-    let time = time.min(TIMEOUT_MAX);
-    sys::__kernel_timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(time.subsec_nanos()),
+        // SAFETY: the argument is null with size 0, or a signal set of which eight bytes are read,
+        // or an `io_uring_getevents_arg` whose pointers are null or lead to a timespec and such a
+        // set; all are alive in the callers' frames. Entries in the queue were made by constructors
+        // whose contract covers what the kernel does with them.
+        unsafe { kernel::enter(self.entrance, to_submit, min, flags.bits(), argument, bytes) }
     }
 }

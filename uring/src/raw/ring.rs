@@ -11,17 +11,31 @@ use std::{
 use uring_sys as sys;
 
 use super::{
-    CompletionQueue, Completions, Map, PushError, RingFd, SubmissionQueue, Submitter,
-    cq::Cq,
-    gate::{Gate, timespec},
-    sq::Sq,
+    cq::{Completions, Cq},
+    cursors::Place,
+    enter::SqFlags,
+    fd::RingFd,
+    gate::{Gate, Wait},
+    split::{CompletionQueue, SubmissionQueue, Submitter},
+    sq::{PushError, Sq},
 };
 use crate::{
-    Builder, Cqe, Features, Pool, PoolError, RingId, SetupFlags, SqFlags, Sqe, setup::Granted,
+    abi::{
+        cqe::Cqe,
+        sqe::Sqe,
+        time::timespec,
+        token::{RingId, Token},
+    },
+    kernel::{
+        self,
+        map::{FORKED, RingMemory},
+    },
+    pool::{Pool, error::PoolError},
+    setup::{
+        flags::{Features, SetupFlags},
+        ladder::Granted,
+    },
 };
-
-/// The `user_data` of the timeout entry that stands in for `EXT_ARG` on Linux 5.10.
-pub(super) const STAND_IN: u64 = u64::MAX;
 
 /// A ring for runtime authors, who keep their own table of operations.
 ///
@@ -30,7 +44,8 @@ pub(super) const STAND_IN: u64 = u64::MAX;
 /// not wait for operations when it is dropped: whoever holds their memory must have reaped them
 /// before.
 ///
-/// A ring belongs to the thread that made it, and is neither `Send` nor `Sync`.
+/// A ring belongs to the thread that made it, and is neither `Send` nor `Sync`. In a forked child
+/// it has no room and no completions, and every call on it fails with `EEXIST`.
 ///
 /// - **Since:** Linux 5.10.
 /// - **Manual:** [`io_uring(7)`](https://man7.org/linux/man-pages/man7/io_uring.7.html).
@@ -51,8 +66,6 @@ pub(super) const STAND_IN: u64 = u64::MAX;
 /// fn is_send<T: Send>() {}
 /// is_send::<uring::RawRing>();
 /// ```
-#[doc(alias = "io_uring")]
-#[doc(alias = "io_uring_queue_exit")]
 #[derive(Debug)]
 pub struct RawRing {
     sq: Sq,
@@ -61,9 +74,8 @@ pub struct RawRing {
     id: RingId,
     /// Read by the kernel when the stand-in timeout is submitted, which may be an enter later.
     stand_in: Box<sys::__kernel_timespec>,
-    // The queues above point into these two, and the descriptor goes last.
-    _rings: Map,
-    _entries: Map,
+    // The queues above point into it, and the descriptor goes last.
+    _memory: RingMemory,
     fd: Rc<RingFd>,
     /// Single-issuer rings answer `EEXIST` to other threads, and a registered descriptor is an
     /// index of this thread's table.
@@ -71,32 +83,32 @@ pub struct RawRing {
 }
 
 impl RawRing {
-    /// Settings for a new ring.
-    pub const fn builder<'a>() -> Builder<'a, Self> {
-        Builder::new()
-    }
-
     /// Maps the queues of a new ring.
     pub(crate) fn map(fd: OwnedFd, params: &sys::io_uring_params) -> io::Result<Self> {
-        let raw = fd.as_raw_fd();
-        let sq_bytes = params.sq_off.array as usize + params.sq_entries as usize * size_of::<u32>();
-        let cq_bytes = params.cq_off.cqes as usize
-            + params.cq_entries as usize * size_of::<sys::io_uring_cqe>();
+        let bytes = |offset: u32, count: u32, each: usize| {
+            let too_large = || io::Error::from_raw_os_error(libc::EOVERFLOW);
+            let all = (count as usize).checked_mul(each).ok_or_else(too_large)?;
+            all.checked_add(offset as usize).ok_or_else(too_large)
+        };
+        let sq_bytes = bytes(params.sq_off.array, params.sq_entries, size_of::<u32>())?;
+        let cqe = size_of::<sys::io_uring_cqe>();
+        let cq_bytes = bytes(params.cq_off.cqes, params.cq_entries, cqe)?;
+        let entry_bytes = bytes(0, params.sq_entries, size_of::<sys::io_uring_sqe>())?;
+        let at = Place::new()?;
         // one mapping holds both (FEAT_SINGLE_MMAP, which `missing_features` asked for)
-        let rings = Map::of_ring(raw, sys::IORING_OFF_SQ_RING, sq_bytes.max(cq_bytes))?;
-        let entry_bytes = params.sq_entries as usize * size_of::<sys::io_uring_sqe>();
-        let entries = Map::of_ring(raw, sys::IORING_OFF_SQES, entry_bytes)?;
-        let fd = RingFd::new(fd);
+        let ring_bytes = sq_bytes.max(cq_bytes);
+        let birth = Rc::clone(at.birth());
+        let memory = RingMemory::map(fd.as_raw_fd(), ring_bytes, entry_bytes, birth)?;
+        let fd = Rc::new(RingFd::new(fd, Rc::clone(at.birth())));
         fd.register_itself();
         Ok(Self {
-            sq: Sq::new(&rings, &entries, params),
-            cq: Cq::new(&rings, params),
+            sq: Sq::new(&memory, params, at.clone()),
+            cq: Cq::new(&memory, params, at),
             gate: Gate::new(&fd, params),
             id: RingId::next(),
             stand_in: Box::default(),
-            _rings: rings,
-            _entries: entries,
-            fd: Rc::new(fd),
+            _memory: memory,
+            fd,
             _thread: PhantomData,
         })
     }
@@ -153,7 +165,7 @@ impl RawRing {
     #[doc(alias = "io_uring_cq_has_overflow")]
     #[must_use]
     pub fn sq_flags(&self) -> SqFlags {
-        self.sq.flags()
+        self.sq.view().flags()
     }
 
     /// How many entries were pushed and not yet consumed by the kernel.
@@ -208,7 +220,7 @@ impl RawRing {
     /// # Ok(()) }
     /// ```
     pub fn split(&mut self) -> (Submitter<'_>, SubmissionQueue<'_>, CompletionQueue<'_>) {
-        let view = *self.sq.view();
+        let view = self.sq.view().clone();
         let ext_arg = self.features().contains(Features::EXT_ARG);
         (
             Submitter { gate: &mut self.gate, view },
@@ -217,6 +229,7 @@ impl RawRing {
         )
     }
 
+    #[inline]
     pub(crate) const fn sq(&mut self) -> &mut Sq {
         &mut self.sq
     }
@@ -242,54 +255,96 @@ impl RawRing {
     #[doc(alias = "io_uring_submit_and_wait")]
     #[inline]
     pub fn submit_and_wait(&mut self, min: u32) -> io::Result<u32> {
-        self.enter(min, None).map_err(io::Error::from_raw_os_error)
+        self.enter(Wait { min, ..Wait::default() }).map_err(io::Error::from_raw_os_error)
     }
 
     /// Submits what is queued and waits until `min` completions can be read or the time is `until`;
-    /// says how many can be read, which after the time is less than `min`.
+    /// says how many can be read, which after the time is less than `min`. More than the queue
+    /// holds can never be read at once: a larger `min` counts as the size of the queue.
     ///
-    /// Signals do not end the wait. With `min` 0 it does not wait, but brings forward what the
-    /// kernel holds back until the task asks for it; it makes no system call if there is nothing to
-    /// do.
+    /// Signals do not end the wait: [`wait_interruptible`](Self::wait_interruptible) is for that.
+    /// With `min` 0 it does not wait, but brings forward what the kernel holds back until the task
+    /// asks for it; it makes no system call if there is nothing to do.
     ///
     /// # Errors
     ///
     /// As [`submit`](Self::submit).
-    #[doc(alias = "io_uring_submit_and_wait_timeout")]
-    #[doc(alias = "io_uring_wait_cqes")]
-    #[doc(alias = "io_uring_wait_cqe_nr")]
-    #[doc(alias = "io_uring_wait_cqe_timeout")]
-    #[doc(alias = "io_uring_wait_cqe")]
-    #[doc(alias = "io_uring_get_events")]
+    #[doc(alias("io_uring_submit_and_wait_timeout", "io_uring_wait_cqe_nr"))]
+    #[doc(alias("io_uring_wait_cqe_timeout", "io_uring_wait_cqe", "io_uring_get_events"))]
+    #[doc(alias = "submit_with_args")]
     pub fn wait(&mut self, min: u32, until: Option<Instant>) -> io::Result<u32> {
-        // more than the queue holds can never be read at once
         let min = min.min(self.gate.granted.completions);
         loop {
-            let want = if self.cq.ready() >= min { 0 } else { min };
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let answer = self.enter(want, left.filter(|_| want > 0));
-            let ready = self.cq.ready();
-            match answer {
+            match self.wait_once(min, until, None) {
+                Ok((_, ready)) if ready >= min || is_past(until) => return Ok(ready),
                 // An enter that submitted hides that its wait was cut short, and one that could not
                 // submit all does not wait: only the queue and the clock tell.
-                Ok(_) if ready >= min || left.is_some_and(|left| left.is_zero()) => {
-                    return Ok(ready);
-                }
                 Ok(_) | Err(libc::EINTR) => {}
-                Err(libc::ETIME) => return Ok(ready),
                 Err(errno) => return Err(io::Error::from_raw_os_error(errno)),
             }
         }
     }
 
+    /// As [`wait`](Self::wait), but a signal ends the wait. With `mask`, exactly the signals in it
+    /// are blocked during the wait, as [`ppoll(2)`] does it.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit), and `EINTR` if a signal was handled before there were `min`
+    /// completions. A signal that comes while entries are submitted may end the wait with fewer
+    /// completions and no error.
+    ///
+    /// [`ppoll(2)`]: https://man7.org/linux/man-pages/man2/ppoll.2.html
+    #[doc(alias("io_uring_wait_cqes", "io_uring_submit_and_wait_min_timeout"))]
+    pub fn wait_interruptible(
+        &mut self,
+        min: u32,
+        until: Option<Instant>,
+        mask: Option<&libc::sigset_t>,
+    ) -> io::Result<u32> {
+        let min = min.min(self.gate.granted.completions);
+        loop {
+            match self.wait_once(min, until, mask) {
+                Ok((0, ready)) if ready < min && !is_past(until) => {}
+                // what submitted may have hidden a signal
+                Ok((_, ready)) => return Ok(ready),
+                Err(errno) => return Err(io::Error::from_raw_os_error(errno)),
+            }
+        }
+    }
+
+    /// One attempt to wait: how many entries were submitted, and how many completions can be read.
+    /// Fails with the errno.
+    pub(crate) fn wait_once(
+        &mut self,
+        min: u32,
+        until: Option<Instant>,
+        mask: Option<&libc::sigset_t>,
+    ) -> Result<(u32, u32), i32> {
+        let missing = if self.cq.ready() >= min { 0 } else { min };
+        let left = |until: Instant| until.saturating_duration_since(kernel::now());
+        let timeout = until.filter(|_| missing > 0).map(left);
+        match self.enter(Wait { min: missing, timeout, mask }) {
+            Ok(submitted) => Ok((submitted, self.cq.ready())),
+            Err(libc::ETIME) => Ok((0, self.cq.ready())),
+            Err(errno) => Err(errno),
+        }
+    }
+
     /// One `io_uring_enter`, or none if there is nothing to enter for. Fails with the errno.
     #[inline]
-    pub(crate) fn enter(&mut self, min: u32, timeout: Option<Duration>) -> Result<u32, i32> {
-        if let Some(timeout) = timeout.filter(|_| !self.features().contains(Features::EXT_ARG)) {
-            self.push_stand_in(min, timeout)?;
+    pub(crate) fn enter(&mut self, wait: Wait<'_>) -> Result<u32, i32> {
+        if self.sq.view().is_forked() {
+            return Err(FORKED);
         }
+        if let Some(timeout) = wait.timeout.filter(|_| !self.features().contains(Features::EXT_ARG))
+        {
+            self.push_stand_in(wait.min, timeout)?;
+        }
+        // whoever waits has to see that there is room
+        self.cq.release();
         self.sq.publish();
-        self.gate.enter(self.sq.view(), min, timeout)
+        self.gate.enter(self.sq.view(), wait)
     }
 
     /// Shows the entries to the submission thread, and waits until it has made room for one.
@@ -300,22 +355,16 @@ impl RawRing {
     #[doc(alias = "io_uring_sqring_wait")]
     pub fn wait_for_room(&mut self) -> io::Result<()> {
         loop {
-            match self.await_room() {
+            let answer = match self.enter(Wait::default()) {
                 Ok(_) if self.sq.slot().is_some() => return Ok(()),
+                Ok(_) => self.gate.wait_for_room(self.sq.view()),
+                Err(errno) => Err(errno),
+            };
+            match answer {
                 Ok(_) | Err(libc::EINTR) => {}
                 Err(errno) => return Err(io::Error::from_raw_os_error(errno)),
             }
         }
-    }
-
-    /// Wakes the submission thread, and waits for it once if the queue is full. Says 1: progress.
-    pub(crate) fn await_room(&mut self) -> Result<u32, i32> {
-        self.enter(0, None)?;
-        if self.sq.slot().is_some() {
-            std::thread::yield_now();
-            return Ok(1);
-        }
-        self.gate.await_room().map(|_| 1)
     }
 
     /// Linux 5.10 has no timeout in the enter: an entry that ends after `min` completions, or when
@@ -323,7 +372,7 @@ impl RawRing {
     #[cold]
     fn push_stand_in(&mut self, min: u32, timeout: Duration) -> Result<(), i32> {
         if self.sq.slot().is_none() {
-            self.enter(0, None)?;
+            self.enter(Wait::default())?;
         }
         let missing = min.saturating_sub(self.cq.ready());
         *self.stand_in = timespec(timeout);
@@ -333,7 +382,7 @@ impl RawRing {
             addr: (&raw const *self.stand_in).expose_provenance() as u64,
             len: 1,
             off: u64::from(missing),
-            user_data: STAND_IN,
+            user_data: Token::STAND_IN.user_data(),
             ..Default::default()
         });
         self.push(entry).map_err(|_| libc::EBUSY)
@@ -346,6 +395,12 @@ impl RawRing {
     pub fn pop(&mut self) -> Option<Cqe> {
         let hides_stand_ins = !self.features().contains(Features::EXT_ARG);
         CompletionQueue { cq: &mut self.cq, hides_stand_ins }.pop()
+    }
+
+    /// The next completion, stand-ins included; the kernel learns of it with others.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Cqe> {
+        self.cq.take()
     }
 
     /// The completions that can be read now; the kernel learns in one store that they were.
@@ -366,24 +421,43 @@ impl RawRing {
     #[doc(alias = "io_uring_setup_buf_ring")]
     #[doc(alias = "io_uring_register_buf_ring")]
     pub fn pool(&mut self, buffers: u16, buffer_bytes: u32) -> Result<Pool, PoolError> {
-        Pool::new(&self.fd, self.id, buffers, buffer_bytes)
+        // with DEFER_TASKRUN the kernel picks buffers only while this thread enters it
+        let eager = !self.setup_flags().contains(SetupFlags::DEFER_TASKRUN);
+        Pool::new(&self.fd, self.id, eager, buffers, buffer_bytes)
     }
 
     /// Calls `io_uring_register(2)` on this ring, for what this crate has no method for.
     ///
     /// # Errors
     ///
-    /// Those of the opcode.
+    /// Those of the opcode. `InvalidInput` for what would take the ground from under this type: to
+    /// resize the queues, and to change the registration of the ring's own descriptor.
     ///
     /// # Safety
     ///
     /// - `argument` and `count` are what `opcode` asks for.
     /// - Memory that the opcode registers stays valid until it is unregistered or the ring is gone.
+    /// - What others rely on is neither changed nor removed: a group of buffers that a [`Pool`] of
+    ///   this ring has (they are numbered from 0), files and buffers that operations name.
+    /// - It makes the kernel post no `user_data` of somebody else's: see [`Sqe::new`].
     #[doc(alias = "io_uring_register")]
     pub unsafe fn register<T>(&self, opcode: u32, argument: *mut T, count: u32) -> io::Result<u32> {
+        let own = [
+            sys::IORING_REGISTER_RESIZE_RINGS,
+            sys::IORING_REGISTER_RING_FDS,
+            sys::IORING_UNREGISTER_RING_FDS,
+        ];
+        if own.contains(&(opcode & !sys::IORING_REGISTER_USE_REGISTERED_RING)) {
+            let text = format!("register opcode {opcode} would change the ring under this type");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         // SAFETY: the caller's contract is this call's.
         unsafe { self.fd.register(opcode, argument, count) }
     }
+}
+
+fn is_past(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| kernel::now() >= until)
 }
 
 impl AsFd for RawRing {

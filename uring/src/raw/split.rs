@@ -3,13 +3,15 @@
 use std::{io, time::Duration};
 
 use super::{
-    Completions, PushError,
-    cq::Cq,
-    gate::Gate,
-    ring::STAND_IN,
-    sq::{Sq, View},
+    cq::{Completions, Cq},
+    enter::SqFlags,
+    gate::{Gate, Wait},
+    sq::{PushError, Sq, View},
 };
-use crate::{Cqe, Features, SqFlags, Sqe};
+use crate::{
+    abi::{cqe::Cqe, sqe::Sqe, token::Token},
+    setup::flags::Features,
+};
 
 /// Enters the kernel for a [`RawRing`](crate::RawRing) that was [split](crate::RawRing::split).
 #[derive(Debug)]
@@ -37,7 +39,8 @@ impl Submitter<'_> {
     /// As [`RawRing::submit_and_wait`](crate::RawRing::submit_and_wait).
     #[doc(alias = "io_uring_submit_and_wait")]
     pub fn submit_and_wait(&mut self, min: u32) -> io::Result<u32> {
-        self.gate.enter(&self.view, min, None).map_err(io::Error::from_raw_os_error)
+        let wait = Wait { min, ..Wait::default() };
+        self.gate.enter(&self.view, wait).map_err(io::Error::from_raw_os_error)
     }
 
     /// The same, and waits no longer than `limit`. Since Linux 5.11.
@@ -54,7 +57,8 @@ impl Submitter<'_> {
         if !self.gate.granted.features.contains(Features::EXT_ARG) {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        self.gate.enter(&self.view, min, Some(limit)).map_err(io::Error::from_raw_os_error)
+        let wait = Wait { min, timeout: Some(limit), mask: None };
+        self.gate.enter(&self.view, wait).map_err(io::Error::from_raw_os_error)
     }
 
     /// What the kernel says of the submission side.
@@ -86,7 +90,7 @@ impl SubmissionQueue<'_> {
     /// Shows what was pushed to the kernel, which takes it at the next submission; a submission
     /// thread may take it at once.
     pub fn publish(&mut self) {
-        self.sq.publish();
+        self.sq.show();
     }
 
     /// How many entries were pushed and not yet consumed by the kernel.
@@ -106,7 +110,7 @@ impl SubmissionQueue<'_> {
 
 impl Drop for SubmissionQueue<'_> {
     fn drop(&mut self) {
-        self.sq.publish();
+        self.sq.show();
     }
 }
 
@@ -127,8 +131,7 @@ impl CompletionQueue<'_> {
     pub fn pop(&mut self) -> Option<Cqe> {
         loop {
             let cqe = self.cq.take()?;
-            self.cq.release();
-            if !(self.hides_stand_ins && cqe.user_data() == STAND_IN) {
+            if !(self.hides_stand_ins && cqe.user_data() == Token::STAND_IN.user_data()) {
                 return Some(cqe);
             }
         }

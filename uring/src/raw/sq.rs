@@ -8,8 +8,8 @@ use std::{
 
 use uring_sys as sys;
 
-use super::Map;
-use crate::{SetupFlags, SqFlags, Sqe};
+use super::{cursors::Place, enter::SqFlags};
+use crate::{abi::sqe::Sqe, kernel::map::RingMemory, setup::flags::SetupFlags};
 
 /// The submission queue is full; the entry comes back.
 #[derive(Debug)]
@@ -23,34 +23,31 @@ impl fmt::Display for PushError {
 
 impl std::error::Error for PushError {}
 
-/// Our side of the submission queue. `head` and `tail` run free and wrap.
+/// Our side of the submission queue.
 #[derive(Debug)]
 pub(crate) struct Sq {
     entries: NonNull<sys::io_uring_sqe>,
     mask: u32,
     capacity: u32,
-    /// Where the next entry goes; the kernel knows it after `publish`.
-    tail: u32,
-    /// The kernel's head as last read; only ever behind.
-    head: u32,
     view: View,
 }
 
-/// The words of the queue that we share with the kernel.
-#[derive(Clone, Copy, Debug)]
+/// The words of the queue that we share with the kernel, and where we are.
+#[derive(Clone, Debug)]
 pub(crate) struct View {
     khead: NonNull<AtomicU32>,
     ktail: NonNull<AtomicU32>,
     kflags: NonNull<AtomicU32>,
+    at: Place,
 }
 
 impl View {
     #[inline]
     fn khead(&self) -> &AtomicU32 {
         // SAFETY: `as_ref` asks for an aligned, initialised value that outlives the borrow, and for
-        // no mutable alias: `Map::at` checked place and alignment, the mapping is held by the ring,
+        // no mutable alias: `ring` checked place and alignment, the mapping is held by the ring,
         // which whoever has a view holds or borrows, and the kernel accesses the word atomically,
-        // as we do.
+        // as we do. Callers have checked that this is no forked child, which has no mapping.
         unsafe { self.khead.as_ref() }
     }
 
@@ -60,8 +57,21 @@ impl View {
         unsafe { self.ktail.as_ref() }
     }
 
+    /// Whether this process was forked from the one that made the ring: then the queue is not
+    /// there.
     #[inline]
-    pub(crate) fn flags(&self) -> SqFlags {
+    pub(super) fn is_forked(&self) -> bool {
+        self.at.is_forked()
+    }
+
+    /// What the kernel says of the submission side; nothing in a forked child.
+    pub(super) fn flags(&self) -> SqFlags {
+        if self.is_forked() { SqFlags::empty() } else { self.flags_here() }
+    }
+
+    /// The same where it is known that this is no forked child.
+    #[inline]
+    pub(super) fn flags_here(&self) -> SqFlags {
         // SAFETY: as for `khead`.
         let flags = unsafe { self.kflags.as_ref() };
         // Relaxed: the bits are hints, and whoever acts on them enters the kernel. SQPOLL's
@@ -69,9 +79,9 @@ impl View {
         SqFlags::from_bits_retain(flags.load(Ordering::Relaxed))
     }
 
-    /// How many published entries the kernel has not consumed.
+    /// How many published entries the kernel has not consumed. Not for a forked child.
     #[inline]
-    pub(crate) fn published(&self) -> u32 {
+    pub(super) fn published(&self) -> u32 {
         // Relaxed: our own store. Acquire pairs with the kernel's release of the head.
         let tail = self.ktail().load(Ordering::Relaxed);
         tail.wrapping_sub(self.khead().load(Ordering::Acquire))
@@ -79,69 +89,66 @@ impl View {
 }
 
 impl Sq {
-    pub(crate) fn new(rings: &Map, entries: &Map, params: &sys::io_uring_params) -> Self {
+    pub(super) fn new(memory: &RingMemory, params: &sys::io_uring_params, at: Place) -> Self {
         let off = &params.sq_off;
         let capacity = params.sq_entries;
-        // SAFETY: `Map::at` checked that a u32 lies there; the kernel wrote it before `mmap`.
-        let mask = unsafe { rings.at::<u32>(off.ring_mask, 1).read() };
+        // SAFETY: `ring` checked that a u32 lies there; the kernel wrote it before `mmap`.
+        let mask = unsafe { memory.ring::<u32>(off.ring_mask, 1).read() };
         assert_eq!(mask, capacity - 1, "the kernel's mask fits its number of entries");
         if params.flags & SetupFlags::NO_SQARRAY.bits() == 0 {
-            let array = rings.at::<u32>(off.array, capacity);
+            let array = memory.ring::<u32>(off.array, capacity);
             for index in 0..capacity {
                 // Entries are used in order, so the indirection is the identity, set once.
-                // SAFETY: `add` stays inside, since `Map::at` checked room for `capacity` numbers.
+                // SAFETY: `add` stays inside, since `ring` checked room for `capacity` numbers.
                 let place = unsafe { array.add(index as usize) };
                 // SAFETY: the place is ours to write: the kernel reads it only in `enter`.
                 unsafe { place.write(index) };
             }
         }
-        let mut sq = Self {
-            entries: entries.at(0, capacity),
-            mask,
-            capacity,
-            tail: 0,
-            head: 0,
-            view: View {
-                khead: rings.at(off.head, 1),
-                ktail: rings.at(off.tail, 1),
-                kflags: rings.at(off.flags, 1),
-            },
+        let view = View {
+            khead: memory.ring(off.head, 1),
+            ktail: memory.ring(off.tail, 1),
+            kflags: memory.ring(off.flags, 1),
+            at,
         };
-        sq.tail = sq.ktail().load(Ordering::Relaxed);
-        sq.head = sq.tail;
-        sq
+        view.at.sq_tail.set(view.ktail().load(Ordering::Relaxed));
+        view.at.sq_room.set(capacity);
+        Self { entries: memory.entries(capacity), mask, capacity, view }
     }
 
-    fn khead(&self) -> &AtomicU32 {
-        self.view.khead()
-    }
-
-    fn ktail(&self) -> &AtomicU32 {
-        self.view.ktail()
-    }
-
-    pub(crate) fn flags(&self) -> SqFlags {
-        self.view.flags()
-    }
-
-    pub(crate) const fn view(&self) -> &View {
+    pub(super) const fn view(&self) -> &View {
         &self.view
     }
 
-    /// Where the next entry goes, or `None` if the queue is full.
+    #[inline]
+    fn tail(&self) -> u32 {
+        self.view.at.sq_tail.get()
+    }
+
+    fn set_tail(&self, tail: u32) {
+        let gained = self.tail().wrapping_sub(tail);
+        self.view.at.sq_tail.set(tail);
+        self.view.at.sq_room.set(self.view.at.sq_room.get() + gained);
+    }
+
+    /// Where the next entry goes, or `None` if the queue is full, as it always is in a forked
+    /// child. What was there before is still there.
     #[inline]
     pub(crate) fn slot(&mut self) -> Option<NonNull<Sqe>> {
-        if self.tail.wrapping_sub(self.head) == self.capacity {
-            // Acquire pairs with the kernel's release of the head: it has read the entry by then.
-            self.head = self.khead().load(Ordering::Acquire);
-            if self.tail.wrapping_sub(self.head) == self.capacity {
-                return None;
-            }
+        if self.view.at.sq_room.get() == 0 && !self.find_room() {
+            return None;
         }
-        let index = (self.tail & self.mask) as usize;
+        let index = (self.tail() & self.mask) as usize;
         // SAFETY: `add` stays inside the array: `index` is masked, and the array has mask + 1.
         let slot = unsafe { self.entries.add(index) };
         Some(slot.cast()) // `Sqe` is transparent over the kernel's struct
+    }
+
+    #[cold]
+    fn find_room(&self) -> bool {
+        let room = self.room();
+        self.view.at.sq_room.set(room);
+        room > 0
     }
 
     /// Writes an entry into the next slot.
@@ -157,38 +164,52 @@ impl Sq {
 
     /// Counts the entry that was written to the [`slot`](Self::slot).
     #[inline]
-    pub(crate) const fn advance(&mut self) {
-        self.tail = self.tail.wrapping_add(1);
+    pub(crate) fn advance(&mut self) {
+        let at = &self.view.at;
+        at.sq_tail.set(at.sq_tail.get().wrapping_add(1));
+        at.sq_room.set(at.sq_room.get() - 1);
     }
 
     /// Forgets the last `count` entries, which were not published.
     pub(crate) fn take_back(&mut self, count: u32) {
-        debug_assert!(count <= self.tail.wrapping_sub(self.ktail().load(Ordering::Relaxed)));
-        self.tail = self.tail.wrapping_sub(count);
+        debug_assert!(count <= self.tail().wrapping_sub(self.view.ktail().load(Ordering::Relaxed)));
+        self.set_tail(self.tail().wrapping_sub(count));
     }
 
-    /// Shows the entries to the kernel.
+    /// Shows the entries to the kernel. Not for a forked child.
     #[inline]
-    pub(crate) fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         // Release pairs with the kernel's acquire of the tail: it must see the entries first.
-        self.ktail().store(self.tail, Ordering::Release);
+        self.view.ktail().store(self.tail(), Ordering::Release);
     }
 
-    /// How many entries the kernel has not consumed.
+    /// [`publish`](Self::publish), if there is a queue: a forked child has none.
+    pub(super) fn show(&mut self) {
+        if !self.view.is_forked() {
+            self.publish();
+        }
+    }
+
+    /// How many entries the kernel has not consumed; none in a forked child.
     #[inline]
-    pub(crate) fn waiting(&self) -> u32 {
-        self.tail.wrapping_sub(self.khead().load(Ordering::Acquire))
+    pub(super) fn waiting(&self) -> u32 {
+        if self.view.is_forked() {
+            return 0;
+        }
+        // Acquire pairs with the kernel's release of the head: it has read the entry by then.
+        self.tail().wrapping_sub(self.view.khead().load(Ordering::Acquire))
     }
 
-    pub(crate) fn room(&self) -> u32 {
-        self.capacity - self.waiting()
+    /// How many entries can be written; none in a forked child.
+    pub(super) fn room(&self) -> u32 {
+        if self.view.is_forked() { 0 } else { self.capacity - self.waiting() }
     }
 
     /// Tells the `user_data` of each entry that can be taken back: of those that the kernel has not
     /// consumed, or, while a submission thread may be reading them, of those not published.
     pub(crate) fn each_waiting(&self, thread: bool, mut each: impl FnMut(u64)) {
         let mut at = self.consumed(thread);
-        while at != self.tail {
+        while at != self.tail() {
             // SAFETY: `add` stays inside the array: the index is masked.
             let entry = unsafe { self.entries.add((at & self.mask) as usize) };
             // SAFETY: entries from the head to the tail were written by us and are not changed by
@@ -205,20 +226,18 @@ impl Sq {
         if last != Some(user_data) {
             return false;
         }
-        self.tail = self.tail.wrapping_sub(1);
-        // Release as in `publish`.
-        self.ktail().store(self.tail, Ordering::Release);
+        self.set_tail(self.tail().wrapping_sub(1));
+        self.publish();
         true
     }
 
     /// Takes back the entries that `each_waiting` tells.
     pub(crate) fn take_back_all(&mut self, thread: bool) {
-        self.tail = self.consumed(thread);
-        // Release as in `publish`; with a submission thread this stores what is there already.
-        self.ktail().store(self.tail, Ordering::Release);
+        self.set_tail(self.consumed(thread));
+        self.publish(); // with a submission thread this stores what is there already
     }
 
     fn consumed(&self, thread: bool) -> u32 {
-        if thread { self.ktail() } else { self.khead() }.load(Ordering::Acquire)
+        if thread { self.view.ktail() } else { self.view.khead() }.load(Ordering::Acquire)
     }
 }

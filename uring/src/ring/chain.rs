@@ -1,7 +1,16 @@
 //! Operations that run one after the other.
 
-use super::engine::Core;
-use crate::{OpId, Operation, Reason, Rejected, SqeFlags, table::Table};
+use std::io;
+
+use super::{
+    engine::Engine,
+    error::{Reason, Rejected},
+    table::Table,
+};
+use crate::{
+    abi::{sqe::SqeFlags, token::OpId},
+    operation::Operation,
+};
 
 /// Operations that [`Ring::chain`](crate::Ring::chain) or [`Scope::chain`](crate::Scope::chain)
 /// submits together, each starting when the one before it has ended.
@@ -15,7 +24,6 @@ use crate::{OpId, Operation, Reason, Rejected, SqeFlags, table::Table};
 /// - **Since:** Linux 5.3.
 /// - **Manual:**
 ///   [`io_uring_enter(2)`](https://man7.org/linux/man-pages/man2/io_uring_enter.2.html).
-#[doc(alias = "IOSQE_IO_LINK")]
 #[derive(Debug)]
 pub struct Chain<O, C> {
     links: Vec<(O, C)>,
@@ -41,71 +49,75 @@ impl<O: Operation, C> Chain<O, C> {
     }
 
     /// Submits all or nothing.
-    pub(crate) fn submit(
+    pub(super) fn submit(
         self,
-        core: &mut Core,
-        table: &mut Table<O, C>,
+        engine: &mut Engine,
+        table: &mut Table<'_, O, C>,
     ) -> Result<Vec<OpId>, Rejected<Vec<(O, C)>>> {
         let Self { links, hard } = self;
-        match reserve(core, table, &links) {
-            Ok(()) => {}
-            Err(reason) => return Err(Rejected { op: links, ctx: (), reason }),
+        if let Err(reason) = reserve(engine, table, &links) {
+            return Err(Rejected { op: links, ctx: (), reason });
         }
         let link = if hard { SqeFlags::HARD_LINK } else { SqeFlags::LINK };
         let last = links.len();
-        let mut ids = Vec::with_capacity(last);
         // If a `prepare` panics, the links before it must not run without it.
-        let started = Started { core, table, ids: &mut ids };
-        for (number, pair) in (1..).zip(links) {
+        let mut started = Started { engine, table, ids: Vec::with_capacity(last) };
+        for (number, (op, ctx)) in (1..).zip(links) {
             let flags = if number == last { SqeFlags::empty() } else { link };
-            let id = started.core.place(started.table, &mut Some(pair), flags);
-            started.ids.push(id.expect("room for the whole chain was reserved"));
+            let slot = started.engine.raw.sq().slot().expect("room for the chain was reserved");
+            let id = started.engine.place(started.table, slot, op, ctx, flags);
+            started.ids.push(id);
         }
-        std::mem::forget(started);
-        Ok(ids)
+        Ok(started.all())
     }
 }
 
 fn reserve<O: Operation, C>(
-    core: &mut Core,
-    table: &Table<O, C>,
+    engine: &mut Engine,
+    table: &Table<'_, O, C>,
     links: &[(O, C)],
 ) -> Result<(), Reason> {
-    let max = core.raw.entries().min(table.capacity());
+    let max = engine.raw.entries().min(table.capacity());
     let count = u32::try_from(links.len()).unwrap_or(u32::MAX);
     if count > max {
         return Err(Reason::ChainTooLong { links: links.len(), max });
     }
-    if links.iter().any(|(op, _)| op.ring().is_some_and(|ring| ring != core.raw.id())) {
-        return Err(Reason::ForeignRing);
+    if links.iter().any(|(op, _)| op.ring().is_some_and(|ring| ring != engine.raw.id())) {
+        return Err(Reason::OtherRing);
     }
     if count > table.room() {
         return Err(Reason::Full { capacity: table.capacity() });
     }
-    if count > core.raw.submissions_room() {
-        core.flush(count).map_err(Reason::Kernel)?;
+    if count > engine.raw.submissions_room() {
+        engine.flush(count, None).map_err(Reason::Kernel)?;
     }
-    if count > core.raw.submissions_room() {
-        let busy = std::io::Error::from_raw_os_error(libc::EBUSY);
+    if count > engine.raw.submissions_room() {
+        let busy = io::Error::from_raw_os_error(libc::EBUSY);
         return Err(Reason::Kernel(busy));
     }
     Ok(())
 }
 
-/// The links that were placed so far; dropped only if one of them panicked.
-struct Started<'c, O: Operation, C> {
-    core: &'c mut Core,
-    table: &'c mut Table<O, C>,
-    ids: &'c mut Vec<OpId>,
+/// The links that were placed so far; dropped with some only if one of them panicked.
+struct Started<'c, 't, O: Operation, C> {
+    engine: &'c mut Engine,
+    table: &'c mut Table<'t, O, C>,
+    ids: Vec<OpId>,
 }
 
-impl<O: Operation, C> Drop for Started<'_, O, C> {
+impl<O: Operation, C> Started<'_, '_, O, C> {
+    fn all(mut self) -> Vec<OpId> {
+        std::mem::take(&mut self.ids)
+    }
+}
+
+impl<O: Operation, C> Drop for Started<'_, '_, O, C> {
     fn drop(&mut self) {
         let count = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
-        self.core.raw.sq().take_back(count);
+        self.engine.raw.sq().take_back(count);
         for id in self.ids.drain(..) {
-            if let Some(slot) = self.table.find(id.0) {
-                drop(self.table.remove(slot));
+            if let Some(found) = self.table.find(id.token) {
+                drop(self.table.remove(found));
             }
         }
     }

@@ -5,96 +5,118 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::engine::{self, Claim, Core};
-use crate::{Operation, SetupFlags, table::Table, token::Token};
+use super::{
+    engine::{Claim, Engine},
+    table::Table,
+};
+use crate::{abi::token::Token, kernel, operation::Operation};
 
 /// How long a ring that is dropped waits for its operations.
-pub(crate) const BOUND: Duration = Duration::from_secs(5);
+pub(super) const BOUND: Duration = Duration::from_secs(5);
 
-/// How long the answer to a cancel is waited for before the next one. It doubles.
+/// How long to wait for an end before the kernel is asked again. It doubles.
 const PATIENCE: Duration = Duration::from_millis(1);
 const PATIENCE_MAX: Duration = Duration::from_millis(100);
 
 /// Ends the operations of `table`, until `deadline`. What is live afterwards, the table leaks.
-pub(crate) fn until<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>, deadline: Instant) {
-    // A forked child shares the ring with its parent, and has no mapping of it: it must touch
-    // nothing.
-    if table.live() == 0 || core.raw.fd().is_foreign() {
+pub(super) fn until<O: Operation, C>(
+    engine: &mut Engine,
+    table: &mut Table<'_, O, C>,
+    deadline: Instant,
+) {
+    // A forked child shares the ring with its parent, and has no mapping of it: it touches nothing.
+    if table.live() == 0 || engine.raw.fd().is_forked() {
         return;
     }
     // nothing goes on after the ring: all that was queued can be forgotten
-    take_back(core, table, false);
+    take_back(engine, table, false);
     // completions that a scope met belong to this table too
-    while let Some(cqe) = core.outer.pop_front() {
-        if let Claim::Ours(slot) = core.claim(table, &cqe) {
-            drop(engine::event(table, slot, cqe));
+    while let Some(cqe) = engine.outer.pop_front() {
+        if let Claim::Ours(found) = engine.claim(table, &cqe) {
+            drop(engine.event(table, found, cqe));
         }
     }
-    // An error leaves operations live: then they are leaked.
-    let _ended = end(core, table, Some(deadline));
+    end(engine, table, |_| deadline);
 }
 
 /// Ends the operations of a scope, however long it takes: what they borrow is about to end.
-pub(crate) fn completely<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>) {
-    if table.live() == 0 {
+pub(super) fn completely<O: Operation, C>(engine: &mut Engine, table: &mut Table<'_, O, C>) {
+    // In a forked child nothing is in flight: the kernel works for the parent's memory. The table
+    // leaks what it has.
+    if table.live() == 0 || engine.raw.fd().is_forked() {
         return;
     }
-    if core.raw.fd().is_foreign() {
-        abort("a scope was left in a forked child");
-    }
     let unwinding_aborts = AbortOnUnwind;
-    take_back(core, table, true);
-    while end(core, table, None).is_err() {
-        wait_or_abort(core);
+    take_back(engine, table, true);
+    // as long as the kernel answers; with errors alone, not for ever
+    end(engine, table, |heard| heard + BOUND);
+    if table.live() > 0 {
+        abort("the kernel does not give borrowed memory back");
     }
     std::mem::forget(unwinding_aborts);
 }
 
-/// Cancels and reaps until nothing is live, or until the deadline.
+/// Cancels and reaps until nothing is live, or until the deadline: it is told the time at which the
+/// kernel last answered without an error.
 ///
 /// One round of cancels is not enough: the kernel does not find a link that has not started, which
-/// the end of a hard link before it starts, and it misses a worker that is about to begin.
+/// the end of a hard link before it starts, and it misses a worker that is about to begin. So it is
+/// asked again as soon as something has ended, but no more than half of the time goes into asking;
+/// and after a while if nothing ends. An error ends nothing: what fails now may work later.
 fn end<O: Operation, C>(
-    core: &mut Core,
-    table: &mut Table<O, C>,
-    deadline: Option<Instant>,
-) -> io::Result<()> {
+    engine: &mut Engine,
+    table: &mut Table<'_, O, C>,
+    deadline: impl Fn(Instant) -> Instant,
+) {
+    let mut heard = kernel::now();
     let mut patience = PATIENCE;
     while table.live() > 0 {
-        cancel_all(core, table)?;
-        core.wait(0, None)?;
-        let again = Instant::now() + patience;
+        let begun = kernel::now();
+        if begun >= deadline(heard) {
+            return;
+        }
+        // what it does not take now is asked for again below
+        let _asked = cancel_all(engine, table, Some(deadline(heard)));
+        let asked = kernel::now();
+        let soon = asked + (asked - begun);
+        let later = asked + patience;
+        let before = table.live();
         patience = PATIENCE_MAX.min(patience * 2);
         loop {
-            reap(core, table);
-            let now = Instant::now();
-            if deadline.is_some_and(|deadline| now >= deadline) {
-                return Ok(());
+            let waited = engine.wait(1, Some(later.min(deadline(heard))));
+            reap(engine, table);
+            let ended = table.live() < before;
+            let now = kernel::now();
+            if waited.is_ok() {
+                heard = now;
+            } else if !ended {
+                kernel::sleep(PATIENCE.min(deadline(heard).saturating_duration_since(now)));
             }
-            if table.live() == 0 || now >= again {
+            if ended {
+                patience = PATIENCE;
+            }
+            let again = if ended { soon } else { later };
+            if table.live() == 0 || now >= again || now >= deadline(heard) {
                 break;
             }
-            core.wait(1, Some(deadline.map_or(again, |deadline| deadline.min(again))))?;
         }
     }
-    Ok(())
 }
 
 /// Takes the completions that are there, and keeps those of others.
-fn reap<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>) {
-    while let Some(cqe) = core.pop() {
-        match core.claim(table, &cqe) {
-            Claim::Ours(slot) => drop(engine::event(table, slot, cqe)),
+fn reap<O: Operation, C>(engine: &mut Engine, table: &mut Table<'_, O, C>) {
+    while let Some(cqe) = engine.pop() {
+        match engine.claim(table, &cqe) {
+            Claim::Ours(found) => drop(engine.event(table, found, cqe)),
             Claim::Internal => {}
-            Claim::Unknown => core.outer.push_back(cqe),
+            Claim::Unknown => engine.outer.push_back(cqe),
         }
     }
 }
 
-/// Waits for a completion. The wait itself must not fail: somebody's stack is lent
-/// to the kernel.
-pub(crate) fn wait_or_abort(core: &mut Core) {
-    if let Err(error) = core.wait(1, None) {
+/// Waits for a completion. The wait itself must not fail: somebody's stack is lent to the kernel.
+pub(super) fn wait_or_abort(engine: &mut Engine) {
+    if let Err(error) = engine.wait(1, None) {
         abort(&format!("the kernel does not give borrowed memory back: {error}"));
     }
 }
@@ -104,30 +126,40 @@ pub(crate) fn wait_or_abort(core: &mut Core) {
 /// With `all_mine`, only if there are no entries of somebody else among them, such as those that a
 /// ring queued before its scope began: their order matters, and they must go out. What stays queued
 /// goes out with the next enter, and is cancelled.
-fn take_back<O: Operation, C>(core: &mut Core, table: &mut Table<O, C>, all_mine: bool) {
-    let thread = core.raw.setup_flags().contains(SetupFlags::SQPOLL);
+fn take_back<O: Operation, C>(engine: &mut Engine, table: &mut Table<'_, O, C>, all_mine: bool) {
+    let thread = engine.has_submission_thread();
     let mut mine = Vec::new();
     let mut others = false;
-    core.raw.sq().each_waiting(thread, |user_data| {
-        match table.find(Token::from_user_data(user_data)) {
-            Some(slot) => mine.push(slot),
-            None => others = true,
+    engine.raw.sq().each_waiting(thread, |user_data| {
+        let token = Token::from_user_data(user_data);
+        if table.owns(token) {
+            mine.push(token);
+        } else {
+            others = true;
         }
     });
     if others && all_mine {
         return;
     }
-    core.raw.sq().take_back_all(thread);
-    for slot in mine {
-        drop(table.remove(slot));
+    engine.raw.sq().take_back_all(thread);
+    for token in mine {
+        if let Some(found) = table.find(token) {
+            drop(table.remove(found));
+        }
     }
 }
 
-pub(crate) fn cancel_all<O: Operation, C>(core: &mut Core, table: &Table<O, C>) -> io::Result<()> {
+/// Asks to cancel everything that is live, and hands the requests to the kernel; a submission
+/// thread takes them when it comes to it.
+pub(super) fn cancel_all<O: Operation, C>(
+    engine: &mut Engine,
+    table: &Table<'_, O, C>,
+    until: Option<Instant>,
+) -> io::Result<()> {
     for token in table.tokens() {
-        core.cancel(token)?;
+        engine.cancel(token, until)?;
     }
-    core.flush(core.raw.entries())
+    engine.flush(0, until)
 }
 
 fn abort(why: &str) -> ! {

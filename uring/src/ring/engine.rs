@@ -1,11 +1,27 @@
 //! What every safe door shares: a raw ring, and the ways in and out of a table of operations.
 
-use std::{collections::VecDeque, io, time::Instant};
+use std::{
+    collections::VecDeque,
+    io,
+    ptr::NonNull,
+    time::{Duration, Instant},
+};
 
+use super::{
+    error::{Reason, Rejected},
+    event::Event,
+    table::{Found, Table},
+};
 use crate::{
-    Cqe, Event, OpId, Operation, RawRing, Reason, Rejected, SetupFlags, Sqe, SqeFlags,
-    table::Table,
-    token::{Class, Token},
+    abi::{
+        cqe::Cqe,
+        sqe::{Sqe, SqeFlags, ZERO},
+        token::{Class, OpId, Token},
+    },
+    kernel,
+    operation::Operation,
+    raw::{gate::Wait, ring::RawRing},
+    setup::flags::SetupFlags,
 };
 
 /// What a ring has done since it was made.
@@ -14,7 +30,7 @@ use crate::{
 pub struct Stats {
     /// Calls of `io_uring_enter(2)`.
     pub enters: u64,
-    /// Operations submitted.
+    /// Operations queued, those that were taken back before the kernel saw them included.
     pub submitted: u64,
     /// Completions of operations, each item and each end.
     pub completed: u64,
@@ -27,14 +43,14 @@ pub struct Stats {
 
 /// A raw ring, and the completions that were read before somebody wanted them.
 #[derive(Debug)]
-pub(crate) struct Core {
-    pub(crate) raw: RawRing,
+pub(super) struct Engine {
+    pub(super) raw: RawRing,
     /// Read to make room in the completion queue; older than what is in it.
     backlog: VecDeque<Cqe>,
-    /// Met by a scope, but not its own.
-    pub(crate) outer: VecDeque<Cqe>,
+    /// Met by a scope, but not its own: older still.
+    pub(super) outer: VecDeque<Cqe>,
     /// Where the next scope's generations start.
-    pub(crate) scope_generation: u32,
+    pub(super) scope_generation: u32,
     submitted: u64,
     completed: u64,
     stale: u64,
@@ -43,8 +59,13 @@ pub(crate) struct Core {
 /// How often a submission is tried again when the kernel says that it is short of something.
 const RETRIES: u32 = 16;
 
-impl Core {
-    pub(crate) const fn new(raw: RawRing) -> Self {
+/// How long to leave the submission thread alone before looking again whether it has made room; it
+/// doubles.
+const PAUSE: Duration = Duration::from_micros(50);
+const PAUSE_MAX: Duration = Duration::from_millis(1);
+
+impl Engine {
+    pub(super) const fn new(raw: RawRing) -> Self {
         Self {
             raw,
             backlog: VecDeque::new(),
@@ -56,7 +77,7 @@ impl Core {
         }
     }
 
-    pub(crate) fn stats(&self) -> Stats {
+    pub(super) fn stats(&self) -> Stats {
         Stats {
             enters: self.raw.enters(),
             submitted: self.submitted,
@@ -66,33 +87,58 @@ impl Core {
         }
     }
 
-    /// The next completion, oldest first.
+    /// The next completion that no scope has met, oldest first.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Cqe> {
-        if !self.backlog.is_empty() {
-            return self.backlog.pop_front();
-        }
-        self.raw.pop()
+    pub(super) fn pop(&mut self) -> Option<Cqe> {
+        if self.backlog.is_empty() { self.raw.take() } else { self.backlog.pop_front() }
     }
 
-    /// How many completions can be popped.
-    fn ready(&mut self) -> u32 {
-        let kept = u32::try_from(self.backlog.len()).unwrap_or(u32::MAX);
-        self.raw.completions_ready().saturating_add(kept)
+    /// The next completion, oldest first.
+    #[inline]
+    pub(super) fn pop_outer(&mut self) -> Option<Cqe> {
+        if self.outer.is_empty() { self.pop() } else { self.outer.pop_front() }
+    }
+
+    /// How many completions were read and are kept.
+    fn kept(&self) -> u32 {
+        u32::try_from(self.backlog.len()).unwrap_or(u32::MAX)
+    }
+
+    fn keep_completions(&mut self) {
+        while let Some(cqe) = self.raw.take() {
+            self.backlog.push_back(cqe);
+        }
+    }
+
+    pub(super) fn has_submission_thread(&self) -> bool {
+        self.raw.setup_flags().contains(SetupFlags::SQPOLL)
     }
 
     /// Hands what is queued to the kernel, until there is room for `room` entries. `EAGAIN` and
     /// `EBUSY` mean that it wants its completions read first: they go to the backlog.
-    pub(crate) fn flush(&mut self, room: u32) -> io::Result<()> {
-        let thread = self.raw.setup_flags().contains(SetupFlags::SQPOLL);
+    ///
+    /// A submission thread takes the entries in its own time, and may be kept from it by an
+    /// operation that blocks: `until` bounds the wait for it.
+    pub(super) fn flush(&mut self, room: u32, until: Option<Instant>) -> io::Result<()> {
+        let thread = self.has_submission_thread();
         let mut refused = 0;
+        let mut pause = PAUSE;
         loop {
-            let result = if thread { self.raw.await_room() } else { self.raw.enter(0, None) };
+            let result = self.raw.enter(Wait::default());
             let waiting = self.raw.submissions_waiting();
-            if waiting == 0 || (thread && self.raw.submissions_room() >= room) {
+            let has_room = thread && self.raw.submissions_room() >= room;
+            if result.is_ok() && (waiting == 0 || has_room) {
                 return Ok(());
             }
+            let late = until.is_some_and(|until| kernel::now() >= until);
             match result {
+                Ok(_) if late => return Err(io::ErrorKind::TimedOut.into()),
+                // it sleeps until there is room for one
+                Ok(_) if thread && until.is_none() && room == 1 => self.raw.wait_for_room()?,
+                Ok(_) if thread => {
+                    kernel::sleep(pause);
+                    pause = PAUSE_MAX.min(pause * 2);
+                }
                 // an entry that was refused ends the batch before 5.18, and is consumed: progress
                 Ok(1..) => refused = 0,
                 Err(libc::EINTR) => {}
@@ -107,28 +153,27 @@ impl Core {
         }
     }
 
-    fn keep_completions(&mut self) {
-        while let Some(cqe) = self.raw.pop() {
-            self.backlog.push_back(cqe);
-        }
-    }
-
     /// Submits, and waits until `min` completions can be popped or the time is up.
-    pub(crate) fn wait(&mut self, min: u32, until: Option<Instant>) -> io::Result<u32> {
+    pub(super) fn wait(&mut self, min: u32, until: Option<Instant>) -> io::Result<u32> {
         let mut refused = 0;
         loop {
-            let kept = u32::try_from(self.backlog.len()).unwrap_or(u32::MAX);
+            let kept = self.kept();
             match self.raw.wait(min.saturating_sub(kept), until) {
-                Ok(ready) => return Ok(ready.saturating_add(kept)),
+                Ok(ready) => {
+                    let all = ready.saturating_add(kept);
+                    if all >= min || until.is_some_and(|until| kernel::now() >= until) {
+                        return Ok(all);
+                    }
+                    self.keep_completions(); // more than the queue holds
+                }
                 Err(e) if is_busy(&e) && refused < RETRIES => {
                     refused += 1;
-                    let before = self.backlog.len();
                     self.keep_completions();
-                    if self.backlog.len() > before {
+                    if self.kept() > kept {
                         refused = 0; // it has what it wanted
                     }
-                    if self.ready() >= min && min > 0 {
-                        return Ok(self.ready());
+                    if self.kept() >= min && min > 0 {
+                        return Ok(self.kept());
                     }
                     std::thread::yield_now();
                 }
@@ -137,114 +182,156 @@ impl Core {
         }
     }
 
+    /// The same, but a signal ends the wait.
+    pub(super) fn wait_interruptible(
+        &mut self,
+        min: u32,
+        until: Option<Instant>,
+        mask: Option<&libc::sigset_t>,
+    ) -> io::Result<u32> {
+        let kept = self.kept();
+        let ready = self.raw.wait_interruptible(min.saturating_sub(kept), until, mask)?;
+        Ok(ready.saturating_add(kept))
+    }
+
     /// Queues an operation.
     #[inline]
-    pub(crate) fn submit<O: Operation, C>(
+    pub(super) fn submit<O: Operation, C>(
         &mut self,
-        table: &mut Table<O, C>,
+        table: &mut Table<'_, O, C>,
+        op: O,
+        ctx: C,
+    ) -> Result<OpId, Rejected<O, C>> {
+        let here = op.ring().is_none_or(|ring| ring == self.raw.id());
+        match self.raw.sq().slot() {
+            Some(slot) if here && !table.is_full() => {
+                Ok(self.place(table, slot, op, ctx, SqeFlags::empty()))
+            }
+            _ => self.make_room(table, op, ctx),
+        }
+    }
+
+    /// Queues an operation that there is no room for yet, or says why it cannot be.
+    #[cold]
+    fn make_room<O: Operation, C>(
+        &mut self,
+        table: &mut Table<'_, O, C>,
         op: O,
         ctx: C,
     ) -> Result<OpId, Rejected<O, C>> {
         if op.ring().is_some_and(|ring| ring != self.raw.id()) {
-            return Err(Rejected { op, ctx, reason: Reason::ForeignRing });
+            return Err(Rejected { op, ctx, reason: Reason::OtherRing });
         }
-        if self.raw.sq().slot().is_none() {
-            if let Err(error) = self.flush(1) {
-                return Err(Rejected { op, ctx, reason: Reason::Kernel(error) });
-            }
+        if table.is_full() {
+            let reason = Reason::Full { capacity: table.capacity() };
+            return Err(Rejected { op, ctx, reason });
         }
-        let mut pair = Some((op, ctx));
-        match (self.place(table, &mut pair, SqeFlags::empty()), pair) {
-            (Some(id), _) => Ok(id),
-            (None, Some((op, ctx))) => {
-                let reason = Reason::Full { capacity: table.capacity() };
+        if let Err(error) = self.flush(1, None) {
+            return Err(Rejected { op, ctx, reason: Reason::Kernel(error) });
+        }
+        match self.raw.sq().slot() {
+            Some(slot) => Ok(self.place(table, slot, op, ctx, SqeFlags::empty())),
+            None => {
+                let reason = Reason::Kernel(io::Error::from_raw_os_error(libc::EBUSY));
                 Err(Rejected { op, ctx, reason })
             }
-            (None, None) => unreachable!("what was not placed is still there"),
         }
     }
 
-    /// Puts an operation into the table and its entry into the queue, if both have room.
+    /// Puts an operation into the table, which has room, and its entry into the `slot` of the
+    /// queue.
     #[inline]
-    pub(crate) fn place<O: Operation, C>(
+    pub(super) fn place<O: Operation, C>(
         &mut self,
-        table: &mut Table<O, C>,
-        pair: &mut Option<(O, C)>,
+        table: &mut Table<'_, O, C>,
+        mut slot: NonNull<Sqe>,
+        op: O,
+        ctx: C,
         flags: SqeFlags,
-    ) -> Option<OpId> {
-        let mut entry = self.raw.sq().slot()?;
-        // SAFETY: `as_mut` asks for an aligned, initialised entry that nobody else accesses: the
-        // slot lies in the mapping, which the kernel zeroed, and is not read before it is
-        // published.
-        let entry = unsafe { entry.as_mut() };
-        let token = table.insert(pair, |op, token| {
+    ) -> OpId {
+        // SAFETY: the slot lies in the mapping, aligned, and is not read by the kernel before it is
+        // published; what was in it before, which nobody refers to, is overwritten.
+        unsafe { slot.write(Sqe::from_raw(ZERO)) };
+        // SAFETY: the entry was written above, and nobody else accesses it before it is published.
+        let entry = unsafe { slot.as_mut() };
+        let token = table.insert(op, ctx, |op, token| {
             // SAFETY: the table says that the operation sits where it stays, and gives it out again
             // only for its terminal completion, or when its entry was taken back.
             unsafe { op.prepare(entry) };
-            entry.set_user_data(token.user_data());
-            entry.add_flags(flags);
-        })?;
+            entry.seal(token.user_data(), flags);
+        });
         self.raw.sq().advance();
         self.submitted += 1;
-        Some(OpId(token))
+        OpId { token, ring: self.raw.id() }
     }
 
     /// Queues a request to cancel. Its own completion is ignored.
-    pub(crate) fn cancel(&mut self, token: Token) -> io::Result<()> {
+    pub(super) fn cancel(&mut self, token: Token, until: Option<Instant>) -> io::Result<()> {
         let mut entry = Sqe::cancel(token.user_data()).with_user_data(Token::IGNORED.user_data());
         while let Err(full) = self.raw.push(entry) {
             entry = full.0;
-            self.flush(1)?;
+            self.flush(1, until)?;
         }
         Ok(())
     }
 
-    /// Turns a completion into an event of `table`, or says whose it is.
+    /// Queues a request to cancel an operation of `table`, if that is what `id` names.
+    pub(super) fn cancel_one<O: Operation, C>(
+        &mut self,
+        table: &Table<'_, O, C>,
+        id: OpId,
+    ) -> io::Result<()> {
+        if id.ring != self.raw.id() {
+            return Err(Reason::OtherRing.into());
+        }
+        if table.owns(id.token) { self.cancel(id.token, None) } else { Ok(()) }
+    }
+
+    /// Says whose a completion is.
     #[inline]
-    pub(crate) fn claim<O: Operation, C>(&mut self, table: &Table<O, C>, cqe: &Cqe) -> Claim {
+    pub(super) fn claim<O: Operation, C>(&mut self, table: &Table<'_, O, C>, cqe: &Cqe) -> Claim {
         let token = Token::from_user_data(cqe.user_data());
-        if token.class() == Class::OPERATION {
-            if let Some(slot) = table.find(token) {
-                self.completed += 1;
-                return Claim::Ours(slot);
-            }
-            return Claim::Unknown;
+        if let Some(found) = table.find(token) {
+            self.completed += 1;
+            return Claim::Ours(found);
         }
         if token.class() == Class::INTERNAL { Claim::Internal } else { Claim::Unknown }
     }
 
-    pub(crate) const fn count_stale(&mut self) {
+    /// The event of a completion that the table has claimed.
+    #[inline]
+    pub(super) fn event<'t, O: Operation, C>(
+        &self,
+        table: &'t mut Table<'_, O, C>,
+        found: Found,
+        cqe: Cqe,
+    ) -> Event<'t, O, C> {
+        let id = OpId { token: Token::from_user_data(cqe.user_data()), ring: self.raw.id() };
+        if cqe.has_more() {
+            let (op, ctx) = table.get(found);
+            // SAFETY: the pointer leads to the operation whose completion this is, says the token,
+            // and nothing refers to that; it has MORE, and was taken from the queue, so it comes
+            // once.
+            let item = unsafe { O::item(op, cqe) };
+            return Event::Item { id, ctx, item, cqe };
+        }
+        let (op, ctx) = table.remove(found);
+        // SAFETY: the token says that it is a completion of this operation, and it is the last one.
+        let output = unsafe { op.finish(cqe) };
+        Event::Done { id, ctx, output, cqe }
+    }
+
+    pub(super) const fn count_stale(&mut self) {
         self.stale += 1;
     }
 }
 
 /// Whose a completion is.
-pub(crate) enum Claim {
-    Ours(u32),
+pub(super) enum Claim {
+    Ours(Found),
     /// The answer to a cancel of ours.
     Internal,
     Unknown,
-}
-
-/// The event of a completion that the table has claimed.
-#[inline]
-pub(crate) fn event<O: Operation, C>(
-    table: &mut Table<O, C>,
-    slot: u32,
-    cqe: Cqe,
-) -> Option<Event<'_, O, C>> {
-    let id = OpId(Token::from_user_data(cqe.user_data()));
-    if cqe.has_more() {
-        let (op, ctx) = table.get_mut(slot)?;
-        // SAFETY: the token says that it is a completion of this operation, it has MORE, and it was
-        // popped from the queue, so it comes once.
-        let item = unsafe { op.item(cqe) };
-        return Some(Event::Item { id, ctx, item, cqe });
-    }
-    let (op, ctx) = table.remove(slot)?;
-    // SAFETY: the token says that it is a completion of this operation, and it is the last one.
-    let output = unsafe { op.finish(cqe) };
-    Some(Event::Done { id, ctx, output, cqe })
 }
 
 fn is_busy(error: &io::Error) -> bool {

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{Cqe, OpId, Operation};
+use crate::{
+    abi::{cqe::Cqe, token::OpId},
+    operation::Operation,
+};
 
 /// What happened to an operation.
 #[non_exhaustive]

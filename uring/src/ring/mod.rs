@@ -1,18 +1,13 @@
 //! The safe ring: operations that own their operands (`Ring`), or borrow them (`Scope`).
 //!
-//! `engine` is what both share: one table, one raw ring, one way in and one way out. `chain` links
-//! operations, `drain` ends them.
+//! `table` holds what is in flight; `engine` is what both doors share: one raw ring, one way in and
+//! one way out. `chain` links operations, `drain` ends them.
 
-mod chain;
+pub(crate) mod chain;
 mod drain;
-mod engine;
-mod event;
-mod owned;
-mod scope;
-
-pub use crate::table::leaked_operations;
-pub use chain::Chain;
-pub use engine::Stats;
-pub use event::Event;
-pub use owned::Ring;
-pub use scope::Scope;
+pub(crate) mod engine;
+pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod owned;
+pub(crate) mod scope;
+pub(crate) mod table;

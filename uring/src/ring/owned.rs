@@ -7,13 +7,21 @@ use std::{
 };
 
 use super::{
-    Chain, Event, Scope, Stats, drain,
-    engine::{self, Claim, Core},
-    scope,
+    chain::Chain,
+    drain,
+    engine::{Claim, Engine, Stats},
+    error::Rejected,
+    event::Event,
+    scope::{self, Scope},
+    table::{Table, TooMany},
 };
 use crate::{
-    Builder, Features, OpId, Operation, Pool, PoolError, RawRing, Rejected, SetupFlags, SqFlags,
-    table::Table,
+    abi::token::OpId,
+    kernel,
+    operation::Operation,
+    pool::{Pool, error::PoolError},
+    raw::{enter::SqFlags, ring::RawRing},
+    setup::flags::{Features, SetupFlags},
 };
 
 /// A ring whose operations own their buffers and descriptors until they have completed.
@@ -32,7 +40,8 @@ use crate::{
 /// The kernel puts a ring away a little after it was dropped, and may interrupt the thread for it:
 /// a blocking system call with a timeout can then end with `EINTR`, as after any signal.
 ///
-/// A ring belongs to the thread that made it. In a forked child it must not be used.
+/// A ring belongs to the thread that made it. In a forked child it has no completions, takes no
+/// operation, and every wait fails with `EEXIST`; to drop it there touches nothing of the parent's.
 ///
 /// - **Since:** Linux 5.10.
 /// - **Manual:** [`io_uring(7)`](https://man7.org/linux/man-pages/man7/io_uring.7.html).
@@ -57,23 +66,18 @@ use crate::{
 /// let mut ring: uring::Ring<uring::op::Nop> = uring::Ring::builder().build().unwrap();
 /// std::thread::spawn(move || ring.wait(0, None));
 /// ```
-#[doc(alias = "io_uring")]
 #[derive(Debug)]
 pub struct Ring<O: Operation + 'static, C: 'static = ()> {
-    table: Table<O, C>,
-    core: Core,
+    table: Table<'static, O, C>,
+    engine: Engine,
     /// [`close`](Self::close) has drained it already.
     closed: bool,
 }
 
 impl<O: Operation + 'static, C: 'static> Ring<O, C> {
-    /// Settings for a new ring.
-    pub const fn builder<'a>() -> Builder<'a, Self> {
-        Builder::new()
-    }
-
-    pub(crate) fn new(raw: RawRing, operations: u32) -> Self {
-        Self { table: Table::new(operations, 0, 0), core: Core::new(raw), closed: false }
+    pub(crate) fn new(raw: RawRing, operations: u32) -> Result<Self, TooMany> {
+        let table = Table::new(operations, 0, 0)?;
+        Ok(Self { table, engine: Engine::new(raw), closed: false })
     }
 
     /// Queues an operation; it starts with the next [`wait`](Self::wait).
@@ -88,7 +92,7 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     #[doc(alias = "io_uring_get_sqe")]
     #[inline]
     pub fn submit(&mut self, op: O, ctx: C) -> Result<OpId, Rejected<O, C>> {
-        self.core.submit(&mut self.table, op, ctx)
+        self.engine.submit(&mut self.table, op, ctx)
     }
 
     /// Queues operations that run one after the other, all of them or none.
@@ -118,7 +122,7 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     ) -> Result<Vec<OpId>, Rejected<Vec<(O, C)>>> {
         let mut chain = Chain::new();
         build(&mut chain);
-        chain.submit(&mut self.core, &mut self.table)
+        chain.submit(&mut self.engine, &mut self.table)
     }
 
     /// Asks the kernel to end an operation. The result still comes, exactly once: the real one if
@@ -129,27 +133,30 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     ///
     /// # Errors
     ///
-    /// Those of `io_uring_enter(2)`, if the queue was full and had to be handed over first.
+    /// `InvalidInput` if the operation is another ring's. Those of `io_uring_enter(2)`, if the queue
+    /// was full and had to be handed over first.
     #[doc(alias = "io_uring_prep_cancel64")]
     pub fn cancel(&mut self, id: OpId) -> io::Result<()> {
-        if self.table.owns(id) { self.core.cancel(id.0) } else { Ok(()) }
+        self.engine.cancel_one(&self.table, id)
     }
 
     /// Asks the kernel to end all operations in flight. Their results still come.
     ///
     /// # Errors
     ///
-    /// As [`cancel`](Self::cancel).
+    /// As [`cancel`](Self::cancel). `TimedOut` if a submission thread has made no room for the
+    /// requests in five seconds.
     #[doc(alias = "IORING_ASYNC_CANCEL_ANY")]
     pub fn cancel_all(&mut self) -> io::Result<()> {
-        drain::cancel_all(&mut self.core, &self.table)
+        let until = kernel::now() + drain::BOUND;
+        drain::cancel_all(&mut self.engine, &self.table, Some(until))
     }
 
     /// Ends the ring as its drop does, but waits until `until` and says how many operations the
     /// kernel had not given back by then: these are leaked.
     #[doc(alias = "io_uring_queue_exit")]
     pub fn close(mut self, until: Instant) -> u32 {
-        drain::until(&mut self.core, &mut self.table, until);
+        drain::until(&mut self.engine, &mut self.table, until);
         self.closed = true;
         self.table.live()
     }
@@ -168,14 +175,39 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     ///
     /// Those of [`io_uring_enter(2)`](https://man7.org/linux/man-pages/man2/io_uring_enter.2.html);
     /// `EBADR` if a completion was lost for want of memory.
-    #[doc(alias = "io_uring_submit")]
-    #[doc(alias = "io_uring_submit_and_wait")]
-    #[doc(alias = "io_uring_submit_and_wait_timeout")]
-    #[doc(alias = "io_uring_wait_cqes")]
+    #[doc(alias("io_uring_submit", "io_uring_submit_and_wait"))]
+    #[doc(alias("io_uring_submit_and_wait_timeout", "io_uring_wait_cqe"))]
     pub fn wait(&mut self, min: u32, until: Option<Instant>) -> io::Result<u32> {
-        let outer = u32::try_from(self.core.outer.len()).unwrap_or(u32::MAX);
-        let ready = self.core.wait(min.saturating_sub(outer), until)?;
+        let outer = self.met_by_scopes();
+        let ready = self.engine.wait(min.saturating_sub(outer), until)?;
         Ok(ready.saturating_add(outer))
+    }
+
+    /// As [`wait`](Self::wait), but a signal ends the wait. With `mask`, exactly the signals in it
+    /// are blocked during the wait, as [`ppoll(2)`] does it: how a program takes signals only while
+    /// it waits, and none is lost. It waits for no more completions than the queue holds.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait), and `EINTR` if a signal was handled. If operations were submitted in
+    /// the same call, the kernel does not tell: then it ends with fewer completions and no error.
+    ///
+    /// [`ppoll(2)`]: https://man7.org/linux/man-pages/man2/ppoll.2.html
+    #[doc(alias = "io_uring_wait_cqes")]
+    pub fn wait_interruptible(
+        &mut self,
+        min: u32,
+        until: Option<Instant>,
+        mask: Option<&libc::sigset_t>,
+    ) -> io::Result<u32> {
+        let outer = self.met_by_scopes();
+        let ready = self.engine.wait_interruptible(min.saturating_sub(outer), until, mask)?;
+        Ok(ready.saturating_add(outer))
+    }
+
+    /// How many completions scopes have met that were not theirs.
+    fn met_by_scopes(&self) -> u32 {
+        u32::try_from(self.engine.outer.len()).unwrap_or(u32::MAX)
     }
 
     /// The next thing that has happened, if there is one; never a system call.
@@ -185,14 +217,13 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     #[inline]
     pub fn next(&mut self) -> Option<Event<'_, O, C>> {
         loop {
-            let cqe = match self.core.outer.pop_front() {
-                Some(cqe) => cqe,
-                None => self.core.pop()?,
-            };
-            match self.core.claim(&self.table, &cqe) {
-                Claim::Ours(slot) => return engine::event(&mut self.table, slot, cqe),
+            let cqe = self.engine.pop_outer()?;
+            match self.engine.claim(&self.table, &cqe) {
+                Claim::Ours(found) => {
+                    return Some(self.engine.event(&mut self.table, found, cqe));
+                }
                 Claim::Internal => {}
-                Claim::Unknown => self.core.count_stale(),
+                Claim::Unknown => self.engine.count_stale(),
             }
         }
     }
@@ -208,7 +239,7 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     /// Those of the operation are in its output. So is `EINVAL` if it uses a pool of another ring,
     /// and what the kernel says if it does not take what was queued before.
     pub fn run<P: Operation>(&mut self, op: P) -> P::Output {
-        scope::run(&mut self.core, self.table.capacity(), op)
+        scope::run(&mut self.engine, self.table.capacity(), op)
     }
 
     /// Runs operations that borrow: buffers on the stack, descriptors that others own.
@@ -255,7 +286,7 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
         capacity: u32,
         body: impl for<'s> FnOnce(&mut Scope<'s, P, X>) -> R,
     ) -> R {
-        scope::enter(&mut self.core, self.table.capacity(), capacity, body)
+        scope::enter(&mut self.engine, self.table.capacity(), capacity, body)
     }
 
     /// Makes a pool of `buffers` buffers, a power of two, of `buffer_bytes` each, from which the
@@ -266,7 +297,7 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     /// [`PoolError`] names the sizes and why they were refused.
     #[doc(alias = "io_uring_setup_buf_ring")]
     pub fn pool(&mut self, buffers: u16, buffer_bytes: u32) -> Result<Pool, PoolError> {
-        self.core.raw.pool(buffers, buffer_bytes)
+        self.engine.raw.pool(buffers, buffer_bytes)
     }
 
     /// How many operations are in flight.
@@ -284,37 +315,37 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     /// Whether an operation is in flight.
     #[must_use]
     pub fn is_live(&self, id: OpId) -> bool {
-        self.table.owns(id)
+        id.ring == self.engine.raw.id() && self.table.owns(id.token)
     }
 
     /// What the ring has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.core.stats()
+        self.engine.stats()
     }
 
     /// The flags that the kernel granted.
     #[must_use]
     pub const fn setup_flags(&self) -> SetupFlags {
-        self.core.raw.setup_flags()
+        self.engine.raw.setup_flags()
     }
 
     /// The features that the kernel has.
     #[must_use]
     pub const fn features(&self) -> Features {
-        self.core.raw.features()
+        self.engine.raw.features()
     }
 
     /// What the kernel holds back: completions without room, or that wait for an enter.
     #[must_use]
     pub fn sq_flags(&self) -> SqFlags {
-        self.core.raw.sq_flags()
+        self.engine.raw.sq_flags()
     }
 
     /// How many operations are queued and not yet handed to the kernel.
     #[must_use]
     pub fn submissions_waiting(&self) -> u32 {
-        self.core.raw.submissions_waiting()
+        self.engine.raw.submissions_waiting()
     }
 
     /// The raw ring under this one, to push entries or read settings that this type has no method
@@ -323,24 +354,24 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     /// # Safety
     ///
     /// - No completion is popped: it may be the last of an operation here.
-    /// - Entries that are pushed have a `user_data` below 2⁶⁰, and their completions count as
-    ///   stale.
+    /// - Entries that are pushed have a `user_data` below 2⁶⁰, their completions count as stale, and
+    ///   no entry makes the kernel post another `user_data` to this ring: see [`Sqe::new`](crate::Sqe::new).
     /// - The ring is not replaced by another.
     pub const unsafe fn raw_mut(&mut self) -> &mut RawRing {
-        &mut self.core.raw
+        &mut self.engine.raw
     }
 }
 
 impl<O: Operation + 'static, C: 'static> AsFd for Ring<O, C> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.core.raw.as_fd()
+        self.engine.raw.as_fd()
     }
 }
 
 impl<O: Operation + 'static, C: 'static> Drop for Ring<O, C> {
     fn drop(&mut self) {
         if !self.closed {
-            drain::until(&mut self.core, &mut self.table, Instant::now() + drain::BOUND);
+            drain::until(&mut self.engine, &mut self.table, kernel::now() + drain::BOUND);
         }
     }
 }

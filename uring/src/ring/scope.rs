@@ -1,12 +1,16 @@
 //! Door 2: operations that borrow their operands.
 
-use std::{io, time::Instant};
+use std::{io, marker::PhantomData, time::Instant};
 
 use super::{
-    Chain, Event, drain,
-    engine::{self, Claim, Core},
+    chain::Chain,
+    drain,
+    engine::{Claim, Engine},
+    error::{Reason, Rejected},
+    event::Event,
+    table::{Entry, Table, TooMany},
 };
-use crate::{OpId, Operation, Rejected, SetupFlags, table::Table};
+use crate::{abi::token::OpId, operation::Operation};
 
 /// A ring for the length of one call, whose operations may borrow: see
 /// [`Ring::scope`](crate::Ring::scope).
@@ -79,34 +83,51 @@ use crate::{OpId, Operation, Rejected, SetupFlags, table::Table};
 /// ```
 #[derive(Debug)]
 pub struct Scope<'s, P: Operation, X> {
-    core: &'s mut Core,
-    table: Table<P, X>,
+    engine: &'s mut Engine,
+    table: Table<'s, P, X>,
+    /// So many places were asked for that there is no table.
+    refused: Option<TooMany>,
     /// Makes `'s` invariant: two scopes are never of one type.
-    _brand: std::marker::PhantomData<fn(&'s ()) -> &'s ()>,
+    _brand: PhantomData<fn(&'s ()) -> &'s ()>,
 }
 
-impl<P: Operation, X> Scope<'_, P, X> {
+impl<'s, P: Operation, X> Scope<'s, P, X> {
+    const fn new(engine: &'s mut Engine, table: Table<'s, P, X>, refused: Option<TooMany>) -> Self {
+        Self { engine, table, refused, _brand: PhantomData }
+    }
+
     /// Queues an operation; it starts with the next [`wait`](Self::wait).
     ///
     /// # Errors
     ///
-    /// As [`Ring::submit`](crate::Ring::submit).
+    /// As [`Ring::submit`](crate::Ring::submit); [`Reason::TooMany`](crate::Reason::TooMany) if the scope was asked for
+    /// more operations than there is memory for.
     pub fn submit(&mut self, op: P, ctx: X) -> Result<OpId, Rejected<P, X>> {
-        self.core.submit(&mut self.table, op, ctx)
+        let answer = self.engine.submit(&mut self.table, op, ctx);
+        answer.map_err(|rejected| self.told(rejected))
     }
 
     /// Queues operations that run one after the other, all of them or none.
     ///
     /// # Errors
     ///
-    /// As [`Ring::chain`](crate::Ring::chain).
+    /// As [`Ring::chain`](crate::Ring::chain) and [`submit`](Self::submit).
     pub fn chain(
         &mut self,
         build: impl FnOnce(&mut Chain<P, X>),
     ) -> Result<Vec<OpId>, Rejected<Vec<(P, X)>>> {
         let mut chain = Chain::new();
         build(&mut chain);
-        chain.submit(self.core, &mut self.table)
+        let answer = chain.submit(self.engine, &mut self.table);
+        answer.map_err(|rejected| self.told(rejected))
+    }
+
+    /// Says of a scope without a table why it has no room.
+    fn told<T, U>(&self, mut rejected: Rejected<T, U>) -> Rejected<T, U> {
+        if let Some(TooMany(operations)) = self.refused {
+            rejected.reason = Reason::TooMany { operations };
+        }
+        rejected
     }
 
     /// Asks the kernel to end an operation; the result still comes, exactly once.
@@ -115,7 +136,7 @@ impl<P: Operation, X> Scope<'_, P, X> {
     ///
     /// As [`Ring::cancel`](crate::Ring::cancel).
     pub fn cancel(&mut self, id: OpId) -> io::Result<()> {
-        if self.table.owns(id) { self.core.cancel(id.0) } else { Ok(()) }
+        self.engine.cancel_one(&self.table, id)
     }
 
     /// Submits what is queued and waits until [`next`](Self::next) has `min` completions or the
@@ -125,19 +146,36 @@ impl<P: Operation, X> Scope<'_, P, X> {
     ///
     /// As [`Ring::wait`](crate::Ring::wait).
     pub fn wait(&mut self, min: u32, until: Option<Instant>) -> io::Result<u32> {
-        self.core.wait(min, until)
+        self.engine.wait(min, until)
+    }
+
+    /// As [`wait`](Self::wait), but a signal ends the wait: see
+    /// [`Ring::wait_interruptible`](crate::Ring::wait_interruptible).
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::wait_interruptible`](crate::Ring::wait_interruptible).
+    pub fn wait_interruptible(
+        &mut self,
+        min: u32,
+        until: Option<Instant>,
+        mask: Option<&libc::sigset_t>,
+    ) -> io::Result<u32> {
+        self.engine.wait_interruptible(min, until, mask)
     }
 
     /// The next thing that has happened in this scope, if there is one; never a system call.
     #[expect(clippy::should_implement_trait, reason = "an event borrows the scope it comes from")]
     pub fn next(&mut self) -> Option<Event<'_, P, X>> {
         loop {
-            let cqe = self.core.pop()?;
-            match self.core.claim(&self.table, &cqe) {
-                Claim::Ours(slot) => return engine::event(&mut self.table, slot, cqe),
+            let cqe = self.engine.pop()?;
+            match self.engine.claim(&self.table, &cqe) {
+                Claim::Ours(found) => {
+                    return Some(self.engine.event(&mut self.table, found, cqe));
+                }
                 Claim::Internal => {}
                 // the ring's own, or nobody's: the ring will tell
-                Claim::Unknown => self.core.outer.push_back(cqe),
+                Claim::Unknown => self.engine.outer.push_back(cqe),
             }
         }
     }
@@ -150,57 +188,58 @@ impl<P: Operation, X> Scope<'_, P, X> {
 
     /// The operation that was submitted last, if the kernel has not seen it.
     fn take_back(&mut self, id: OpId) -> Option<P> {
-        let slot = self.table.find(id.0)?;
-        let thread = self.core.raw.setup_flags().contains(SetupFlags::SQPOLL);
-        if !self.core.raw.sq().take_back_last(id.user_data(), thread) {
+        let found = self.table.find(id.token)?;
+        let thread = self.engine.has_submission_thread();
+        if !self.engine.raw.sq().take_back_last(id.user_data(), thread) {
             return None;
         }
-        self.table.remove(slot).map(|(op, _)| op)
+        Some(self.table.remove(found).0)
     }
 }
 
 impl<P: Operation, X> Drop for Scope<'_, P, X> {
     fn drop(&mut self) {
-        drain::completely(self.core, &mut self.table);
-        if let Some(next) = self.table.next_generation() {
-            self.core.scope_generation = next;
-        }
+        drain::completely(self.engine, &mut self.table);
+        self.engine.scope_generation = self.table.next_generation();
     }
 }
 
 /// Lends a scope to `body`. The scope stays in this frame, so nobody can forget it.
-pub(crate) fn enter<P: Operation, X, R>(
-    core: &mut Core,
+pub(super) fn enter<P: Operation, X, R>(
+    engine: &mut Engine,
     base: u32,
     capacity: u32,
     body: impl for<'s> FnOnce(&mut Scope<'s, P, X>) -> R,
 ) -> R {
-    let table = Table::new(capacity, base, core.scope_generation);
-    let mut scope = Scope { core, table, _brand: std::marker::PhantomData };
-    body(&mut scope)
+    let (table, refused) = match Table::new(capacity, base, engine.scope_generation) {
+        Ok(table) => (table, None),
+        Err(too_many) => (Table::of_none(engine.scope_generation), Some(too_many)),
+    };
+    body(&mut Scope::new(engine, table, refused))
 }
 
-/// Runs one operation to its end.
-pub(crate) fn run<P: Operation>(core: &mut Core, base: u32, op: P) -> P::Output {
-    enter::<P, (), _>(core, base, 1, |scope| {
-        let id = match scope.submit(op, ()) {
-            Ok(id) => id,
-            Err(Rejected { op, reason, .. }) => return op.refuse(reason.errno()),
-        };
-        loop {
-            if let Err(error) = scope.wait(1, None) {
-                if let Some(op) = scope.take_back(id) {
-                    return op.refuse(error.raw_os_error().unwrap_or(libc::EIO));
-                }
-                // The operation is in flight, and there is no result but its own. If the kernel
-                // keeps failing, that ends the process.
-                drain::wait_or_abort(scope.core);
+/// Runs one operation to its end. Allocates nothing: the operation lies in this frame.
+pub(super) fn run<P: Operation>(engine: &mut Engine, base: u32, op: P) -> P::Output {
+    let mut entry = Entry::vacant();
+    let table = Table::of_one(&mut entry, base, engine.scope_generation);
+    let mut scope = Scope::<P, ()>::new(engine, table, None);
+    let id = match scope.submit(op, ()) {
+        Ok(id) => id,
+        Err(Rejected { op, reason, .. }) => return op.refuse(reason.into()),
+    };
+    loop {
+        if let Err(error) = scope.wait(1, None) {
+            if let Some(op) = scope.take_back(id) {
+                return op.refuse(error);
             }
-            while let Some(event) = scope.next() {
-                if let Event::Done { output, .. } = event {
-                    return output;
-                }
+            // The operation is in flight, and there is no result but its own. If the kernel keeps
+            // failing, that ends the process.
+            drain::wait_or_abort(scope.engine);
+        }
+        while let Some(event) = scope.next() {
+            if let Event::Done { output, .. } = event {
+                return output;
             }
         }
-    })
+    }
 }

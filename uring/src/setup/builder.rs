@@ -2,8 +2,16 @@
 
 use std::{fmt, io, marker::PhantomData, os::fd::BorrowedFd, time::Duration};
 
-use super::{Features, Settings, SetupFlags};
-use crate::{Operation, RawRing, Ring, Unavailable, support};
+use super::{
+    flags::{Features, SetupFlags},
+    ladder::{self, Settings},
+};
+use crate::{
+    operation::Operation,
+    raw::ring::RawRing,
+    ring::{owned::Ring, table::TooMany},
+    support::unavailable::{self, Unavailable},
+};
 
 /// The largest submission queue that the kernel takes.
 const ENTRIES_MAX: u32 = 32_768;
@@ -15,9 +23,6 @@ const COMPLETIONS_MAX: u32 = 2 * ENTRIES_MAX;
 /// The defaults are small, because rings count against `RLIMIT_MEMLOCK` on recent kernels: 256
 /// submission and 4096 completion entries, 80 KiB. The flags are the best that the kernel grants;
 /// [`RawRing::setup_flags`] tells which they are.
-#[doc(alias = "io_uring_queue_init")]
-#[doc(alias = "io_uring_queue_init_params")]
-#[doc(alias = "io_uring_params")]
 #[must_use = "settings do nothing until `build` is called"]
 #[derive(Clone, Copy, Debug)]
 pub struct Builder<'a, R> {
@@ -118,21 +123,21 @@ impl<'a, R> Builder<'a, R> {
         if let Err(why) = self.check() {
             return Err(fail(asked, Unavailable::BadSettings(why)));
         }
-        if let Some(disabled) = support::disabled_by_environment() {
+        if let Some(disabled) = unavailable::disabled_by_environment() {
             return Err(fail(asked, disabled));
         }
-        match super::create(&self.settings) {
+        match ladder::create(&self.settings) {
             Ok((fd, params)) => {
                 let features = Features::from_bits_retain(params.features);
                 let flags = SetupFlags::from_bits_retain(params.flags);
-                if let Some(missing) = support::missing_features(features) {
+                if let Some(missing) = unavailable::missing_features(features) {
                     return Err(fail(flags, Unavailable::TooOld { missing }));
                 }
                 RawRing::map(fd, &params).map_err(|e| fail(flags, Unavailable::Other(e)))
             }
             Err((errno, flags)) => {
                 let bytes = ring_bytes(self.settings.entries, self.settings.completions, flags);
-                Err(fail(flags, support::diagnose(errno, flags, bytes)))
+                Err(fail(flags, unavailable::diagnose(errno, flags, bytes)))
             }
         }
     }
@@ -166,6 +171,20 @@ impl<'a, R> Builder<'a, R> {
     }
 }
 
+impl RawRing {
+    /// Settings for a new ring.
+    pub const fn builder<'a>() -> Builder<'a, Self> {
+        Builder::new()
+    }
+}
+
+impl<O: Operation + 'static, C: 'static> Ring<O, C> {
+    /// Settings for a new ring.
+    pub const fn builder<'a>() -> Builder<'a, Self> {
+        Builder::new()
+    }
+}
+
 impl Builder<'_, RawRing> {
     /// Makes the ring on this thread, which must be the one that uses it.
     ///
@@ -194,8 +213,14 @@ impl<O: Operation + 'static, C: 'static> Builder<'_, Ring<O, C>> {
     /// [`SetupError`] names what was asked for, why it was refused, and what to do.
     pub fn build(self) -> Result<Ring<O, C>, SetupError> {
         let raw = self.create()?;
+        let flags = raw.setup_flags();
         let operations = self.operations.unwrap_or(raw.granted().completions);
-        Ok(Ring::new(raw, operations))
+        Ring::new(raw, operations).map_err(|TooMany(operations)| SetupError {
+            entries: self.settings.entries,
+            completions: self.settings.completions,
+            flags,
+            reason: Unavailable::TooManyOperations { operations },
+        })
     }
 }
 
@@ -204,8 +229,9 @@ impl<O: Operation + 'static, C: 'static> Builder<'_, Ring<O, C>> {
 fn ring_bytes(entries: u32, completions: u32, flags: SetupFlags) -> u64 {
     const PAGE: u64 = 4096;
     const COUNTERS: u64 = 320;
-    let entries = u64::from(entries.next_power_of_two());
-    let completions = u64::from(completions.next_power_of_two());
+    // sizes that are to be clamped can be any number
+    let entries = u64::from(entries.min(ENTRIES_MAX)).next_power_of_two();
+    let completions = u64::from(completions.min(COMPLETIONS_MAX)).next_power_of_two();
     let array = if flags.contains(SetupFlags::NO_SQARRAY) { 0 } else { entries * 4 };
     let pages = |bytes: u64| bytes.next_multiple_of(PAGE);
     pages(entries * 64) + pages(completions * 16 + array + COUNTERS)

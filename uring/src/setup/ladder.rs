@@ -1,14 +1,14 @@
 //! The ladder: the best set of flags that the running kernel takes.
 
 use std::{
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
 use uring_sys as sys;
 
-use super::{Features, SetupFlags};
-use crate::cast::unsigned;
+use super::flags::{Features, SetupFlags};
+use crate::{abi::cast::unsigned, kernel};
 
 /// What is asked of `io_uring_setup(2)`.
 #[derive(Clone, Copy, Debug)]
@@ -100,14 +100,10 @@ pub(crate) fn create(
     let mut last = (libc::EINVAL, SetupFlags::empty());
     for flags in settings.ladder() {
         let mut params = settings.params(flags);
-        // SAFETY: `io_uring_setup` reads and writes one `io_uring_params`, and `params` is one.
-        let answer = unsafe { sys::io_uring_setup(settings.entries, &raw mut params) };
-        if answer >= 0 {
-            // SAFETY: a successful setup returns a new descriptor, which nobody else knows.
-            let fd = unsafe { OwnedFd::from_raw_fd(answer) };
-            return Ok((fd, params));
+        match kernel::setup(settings.entries, &mut params) {
+            Ok(fd) => return Ok((fd, params)),
+            Err(errno) => last = (errno, flags),
         }
-        last = (-answer, flags);
         if last.0 != libc::EINVAL {
             break;
         }

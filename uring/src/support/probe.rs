@@ -4,8 +4,16 @@ use std::{fmt, io};
 
 use uring_sys as sys;
 
-use super::{call::Call, evidence, unavailable::Unavailable};
-use crate::{Features, OpCode, RawRing, SetupError, SetupFlags, Sqe};
+use super::unavailable::Unavailable;
+use crate::{
+    abi::{opcode::OpCode, sqe::Sqe},
+    kernel::{call::Call, evidence},
+    raw::ring::RawRing,
+    setup::{
+        builder::SetupError,
+        flags::{Features, SetupFlags},
+    },
+};
 
 /// What this machine's io_uring can do; prints as a short report.
 #[derive(Clone, Debug)]
@@ -65,8 +73,6 @@ impl fmt::Display for Support {
 /// [`SetupError`], whose [`reason`](SetupError::reason) says why it is not there and what to do: a
 /// seccomp filter, a sysctl, a memory limit, an old kernel. [`Unavailable`] has the table of what
 /// is seen and what is said. With `URING_DISABLE=1` in the environment nothing is tried.
-#[doc(alias = "io_uring_get_probe_ring")]
-#[doc(alias = "io_uring_register_probe")]
 pub fn check() -> Result<Support, SetupError> {
     let (entries, completions) = (2, 4);
     let mut ring = RawRing::builder().entries(entries).completions(completions).build()?;

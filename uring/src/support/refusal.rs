@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{
+use crate::kernel::{
     call::Call,
     evidence::{Confinement, Evidence, Sysctl, errno_of_bare},
 };

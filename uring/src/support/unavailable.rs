@@ -2,8 +2,11 @@
 
 use std::{env, fmt, io};
 
-use super::{call::Call, evidence, refusal::Refusal};
-use crate::{Features, SetupFlags};
+use super::refusal::Refusal;
+use crate::{
+    kernel::{self, call::Call, evidence},
+    setup::flags::{Features, SetupFlags},
+};
 
 /// The variable that turns io_uring off: some systems kill a process that tries it.
 const DISABLE: &str = "URING_DISABLE";
@@ -67,6 +70,11 @@ pub enum Unavailable {
     },
     /// The three calls are let in, but an operation that does nothing failed.
     Broken(io::Error),
+    /// There is no memory, or there are no numbers, for so many operations in flight.
+    TooManyOperations {
+        /// How many were asked for.
+        operations: u32,
+    },
     /// The settings are impossible.
     BadSettings(&'static str),
     /// Something else.
@@ -127,7 +135,9 @@ impl Unavailable {
                 libc::EPERM | libc::EACCES => io::ErrorKind::PermissionDenied,
                 _ => io::ErrorKind::Unsupported,
             },
-            Self::Memlock { .. } | Self::OutOfMemory { .. } => io::ErrorKind::OutOfMemory,
+            Self::Memlock { .. } | Self::OutOfMemory { .. } | Self::TooManyOperations { .. } => {
+                io::ErrorKind::OutOfMemory
+            }
             Self::BadSettings(_) => io::ErrorKind::InvalidInput,
             Self::NoDescriptor => io::ErrorKind::Other,
             Self::Broken(error) | Self::Other(error) => error.kind(),
@@ -170,6 +180,11 @@ impl fmt::Display for Unavailable {
             Self::Broken(error) => {
                 write!(f, "an operation that does nothing failed: {error}; are rings restricted?")
             }
+            Self::TooManyOperations { operations } => write!(
+                f,
+                "there is no room for {operations} operations in memory; ask for fewer \
+                 `operations`, as many as will be in flight at once"
+            ),
             Self::BadSettings(why) => f.write_str(why),
             Self::Other(error) => write!(f, "{error}"),
         }
@@ -188,7 +203,7 @@ impl std::error::Error for Unavailable {
 /// The reason behind an errno of `io_uring_setup(2)` with these flags, for a ring of so many bytes.
 pub(crate) fn diagnose(errno: i32, flags: SetupFlags, wanted: u64) -> Unavailable {
     match errno {
-        libc::ENOMEM => match evidence::memlock_limit() {
+        libc::ENOMEM => match kernel::memlock_limit() {
             Some(limit) if evidence::may_lock_memory() != Some(true) => {
                 Unavailable::Memlock { wanted, limit }
             }

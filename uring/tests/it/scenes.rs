@@ -258,12 +258,8 @@ impl Drop for Aligned {
 
 // SAFETY: the memory is owned, zeroed, and stays where it is until the drop.
 unsafe impl BufMut for Aligned {
-    fn buf_mut_ptr(&mut self) -> *mut u8 {
-        self.start.as_ptr()
-    }
-
-    fn buf_capacity(&self) -> usize {
-        self.layout.size()
+    fn region_mut(&mut self) -> *mut [u8] {
+        std::ptr::slice_from_raw_parts_mut(self.start.as_ptr(), self.layout.size())
     }
 
     unsafe fn set_filled(&mut self, _bytes: usize) {}

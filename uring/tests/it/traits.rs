@@ -73,10 +73,11 @@ fn handles_buffers_events_and_reasons_print() {
 fn sizes_are_those_of_the_header_and_of_the_design() {
     // include/uapi/linux/io_uring.h
     assert_eq!((size_of::<Sqe>(), size_of::<Cqe>()), (64, 16));
-    assert_eq!(size_of::<OpId>(), 8);
+    // a token and its ring
+    assert_eq!(size_of::<OpId>(), 16);
     assert_eq!((size_of::<op::Nop>(), size_of::<op::Timeout>()), (0, 16));
     // a pointer, and which part of which buffer
     assert!(size_of::<RecvBuf>() <= 24 && size_of::<Option<RecvBuf>>() <= 24);
     // a descriptor, a buffer, an offset
-    assert!(size_of::<op::Read<Fd, Vec<u8>>>() <= 40);
+    assert!(size_of::<op::Read<Fd, Vec<u8>>>() <= 48);
 }

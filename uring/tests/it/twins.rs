@@ -7,7 +7,7 @@ use std::{
 };
 
 use testing::Random;
-use uring::{At, Current, Ring, op};
+use uring::{At, Position, Ring, op};
 
 use crate::util::{self, Mode, Temp};
 
@@ -33,6 +33,8 @@ fn iovecs(bufs: &mut [Vec<u8>]) -> Vec<libc::iovec> {
 
 struct Twins {
     ring: Ring<op::Nop>,
+    /// What the plain calls have the kernel count.
+    position: Position,
     ours: Temp,
     theirs: Temp,
     random: Random,
@@ -60,10 +62,10 @@ impl Twins {
         });
         let mut buf = vec![0x77; length];
         let (result, ..) = match at {
-            None => self.ring.run(op::Read::new(self.ours.file(), &mut buf[..], Current)),
+            None => self.ring.run(op::Read::new(self.ours.file(), &mut buf[..], &self.position)),
             Some(at) => self.ring.run(op::Read::new(self.ours.file(), &mut buf[..], At(at))),
         };
-        assert_eq!(ours(result), expected, "read {length} at {at:?}");
+        self.check(at, result, expected, &format!("read {length} at {at:?}"));
         assert!(buf == copy, "read {length} at {at:?}: other bytes");
     }
 
@@ -77,10 +79,10 @@ impl Twins {
             Some(at) => unsafe { libc::pwrite64(fd, start, length, signed(at)) },
         });
         let (result, ..) = match at {
-            None => self.ring.run(op::Write::new(self.ours.file(), &bytes[..], Current)),
+            None => self.ring.run(op::Write::new(self.ours.file(), &bytes[..], &self.position)),
             Some(at) => self.ring.run(op::Write::new(self.ours.file(), &bytes[..], At(at))),
         };
-        assert_eq!(ours(result), expected, "write {length} at {at:?}");
+        self.check(at, result, expected, &format!("write {length} at {at:?}"));
     }
 
     fn readv(&mut self, at: Option<u64>, lengths: &[usize]) {
@@ -95,10 +97,10 @@ impl Twins {
         });
         let bufs: Vec<Box<[u8]>> = lengths.iter().map(|n| vec![0x77; *n].into()).collect();
         let (result, _, bufs) = match at {
-            None => self.ring.run(op::Readv::new(self.ours.file(), bufs, Current)),
+            None => self.ring.run(op::Readv::new(self.ours.file(), bufs, &self.position)),
             Some(at) => self.ring.run(op::Readv::new(self.ours.file(), bufs, At(at))),
         };
-        assert_eq!(ours(result), expected, "readv {lengths:?} at {at:?}");
+        self.check(at, result, expected, &format!("readv {lengths:?} at {at:?}"));
         assert!(bufs.iter().map(|b| &b[..]).eq(copies.iter().map(|b| &b[..])), "readv: bytes");
     }
 
@@ -114,10 +116,25 @@ impl Twins {
             Some(at) => unsafe { libc::pwritev(fd, vectors.as_ptr(), count, signed(at)) },
         });
         let (result, ..) = match at {
-            None => self.ring.run(op::Writev::new(self.ours.file(), bufs, Current)),
+            None => self.ring.run(op::Writev::new(self.ours.file(), bufs, &self.position)),
             Some(at) => self.ring.run(op::Writev::new(self.ours.file(), bufs, At(at))),
         };
-        assert_eq!(ours(result), expected, "writev {lengths:?} at {at:?}");
+        self.check(at, result, expected, &format!("writev {lengths:?} at {at:?}"));
+    }
+
+    /// Compares the result, and counts it where the kernel counts the plain call's.
+    fn check(
+        &mut self,
+        at: Option<u64>,
+        result: io::Result<usize>,
+        expected: Result<usize, i32>,
+        what: &str,
+    ) {
+        let result = ours(result);
+        assert_eq!(result, expected, "{what}");
+        if at.is_none() {
+            self.position.advance(result.unwrap_or(0));
+        }
     }
 
     fn contents(file: &File) -> Vec<u8> {
@@ -148,7 +165,10 @@ impl Twins {
             // SAFETY: the call takes no pointer.
             unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_CUR) }
         };
-        assert_eq!(position(self.ours.file()), position(self.theirs.file()), "the position");
+        let theirs = position(self.theirs.file());
+        assert_eq!(self.position.bytes(), u64::try_from(theirs).ok(), "the position");
+        self.position.publish(self.ours.file()).expect("a position");
+        assert_eq!(position(self.ours.file()), theirs, "the position, published");
     }
 }
 
@@ -157,7 +177,8 @@ fn reads_and_writes_do_what_the_system_calls_do() {
     for (seed, mode) in (1..).zip(Mode::ALL) {
         let Some(ring) = mode.ring(8, 8) else { continue };
         let (ours, theirs) = (Temp::new(20_000), Temp::new(20_000));
-        let mut twins = Twins { ring, ours, theirs, random: Random::new(seed) };
+        let position = Position::of(ours.file()).expect("a position");
+        let mut twins = Twins { ring, position, ours, theirs, random: Random::new(seed) };
         for step in 0..testing::rounds(400) {
             twins.step();
             if step % 50 == 0 {
@@ -208,7 +229,8 @@ fn at_zero_is_the_start_and_not_the_position() {
     let (result, ..) = ring.run(op::Read::new(temp.file(), &mut buf[..], At(0)));
     assert_eq!(result.expect("a read"), 4);
     assert_eq!(buf[..], util::content(0, 4));
-    let (result, ..) = ring.run(op::Read::new(temp.file(), &mut buf[..], Current));
+    let position = Position::of(temp.file()).expect("a position");
+    let (result, ..) = ring.run(op::Read::new(temp.file(), &mut buf[..], &position));
     assert_eq!(result.expect("a read"), 4);
     assert_eq!(buf[..], util::content(50, 4), "the position had not moved");
 }

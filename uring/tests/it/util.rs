@@ -159,10 +159,18 @@ unsafe impl Operation for Unknown {
         unsafe { sqe.raw_mut() }.opcode = 250;
     }
 
-    unsafe fn item(&mut self, _: uring::Cqe) {}
+    unsafe fn item(_: *mut Self, _: uring::Cqe) {}
 
     unsafe fn finish(self, cqe: uring::Cqe) -> Self::Output {
         cqe.result().map(drop)
+    }
+
+    fn refuse(self, error: io::Error) -> Self::Output {
+        Err(error)
+    }
+
+    fn ring(&self) -> Option<uring::RingId> {
+        None
     }
 }
 
