@@ -1,13 +1,15 @@
 //! What an operation costs: system calls and allocations, counted.
 
 use std::{
-    io::Write as _,
+    fs::File,
+    io::{Read as _, Write as _},
     os::unix::net::UnixStream,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use testing::alloc::allocations;
+use testing::{LONG, alloc::allocations};
 use uring::{Event, RawRing, Ring, Sqe, op};
 
 use crate::util::{self, Fd, Mode};
@@ -53,11 +55,104 @@ fn a_wait_enters_once_and_with_nothing_to_do_not_at_all() {
     assert!(once <= 2, "waiting for the time to pass: {once}");
 }
 
+/// Runs `body` in a forked child; says what it returns, and how often the child has called
+/// `io_uring_enter`, as strace(1) sees it: by ptrace(2). `None` where that is refused.
+fn traced(body: impl FnOnce() -> u64) -> Option<(u64, u64)> {
+    let (reader, writer) = testing::pipe();
+    let (mut reader, mut writer) = (File::from(reader), File::from(writer));
+    // SAFETY: the child uses this thread alone, and exits without destructors.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0, "fork");
+    if child == 0 {
+        // SAFETY: the call takes no pointer.
+        let mut status = unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
+        if status == 0 {
+            // SAFETY: the call takes no pointer; the parent sees it, and lets us go on.
+            unsafe { libc::raise(libc::SIGSTOP) };
+            let told = catch_unwind(AssertUnwindSafe(body));
+            status = i64::from(told.is_err());
+            let _the_parent_misses_it = writer.write_all(&told.unwrap_or(0).to_ne_bytes());
+        }
+        // SAFETY: the call does not return.
+        unsafe { libc::_exit(i32::from(status != 0)) };
+    }
+    drop(writer);
+    let (mut status, mut calls) = (-1, 0);
+    let mut wait = || {
+        // SAFETY: the call writes one int.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        status
+    };
+    if libc::WIFEXITED(wait()) {
+        return None;
+    }
+    let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_EXITKILL;
+    // SAFETY: the call takes no pointer; the child is stopped.
+    assert_eq!(unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, child, 0, options) }, 0);
+    loop {
+        // SAFETY: the call takes no pointer; the child is stopped.
+        assert_eq!(unsafe { libc::ptrace(libc::PTRACE_SYSCALL, child, 0, 0) }, 0);
+        let status = wait();
+        if libc::WIFEXITED(status) {
+            assert_eq!(libc::WEXITSTATUS(status), 0, "the child's test has failed");
+            break;
+        }
+        assert!(libc::WIFSTOPPED(status), "the child was killed: {status:#x}");
+        if libc::WSTOPSIG(status) != libc::SIGTRAP | 0x80 {
+            continue;
+        }
+        // ptrace(2): struct ptrace_syscall_info has `op` in its first byte, 1 for the entry of a
+        // call, and then the call's number at byte 24
+        let mut info = [0_u64; 11];
+        // SAFETY: the call writes as many bytes as it is told.
+        let written = unsafe {
+            libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, child, size_of_val(&info), &raw mut info)
+        };
+        assert!(written >= 32, "PTRACE_GET_SYSCALL_INFO");
+        let entry = info[0].to_ne_bytes()[0] == 1;
+        calls += u64::from(entry && i64::try_from(info[3]) == Ok(libc::SYS_io_uring_enter));
+    }
+    let mut told = [0; 8];
+    reader.read_exact(&mut told).expect("what the child has written");
+    Some((u64::from_ne_bytes(told), calls))
+}
+
 #[test]
-fn the_ring_counts_each_enter_that_strace_would_see() {
+fn the_ring_counts_each_enter_that_strace_sees() {
     isolated!();
+    for mode in Mode::ALL {
+        let traced = traced(|| {
+            let Some(mut ring) = mode.ring::<op::Timeout, ()>(8, 64) else { return 0 };
+            for _ in 0..3 {
+                for micros in 0..20 {
+                    let after = Duration::from_micros(100 * micros);
+                    ring.submit(op::Timeout::new(after), ()).expect("room");
+                }
+                let deadline = Instant::now() + Duration::from_millis(1);
+                ring.wait(u32::MAX, Some(deadline)).expect("a wait");
+                ring.run(op::Nop::new()).expect("nothing");
+                ring.scope::<op::Nop, (), _>(2, |scope| {
+                    scope.submit(op::Nop::new(), ()).expect("room");
+                });
+                ring.cancel_all().expect("the kernel takes it");
+                while ring.in_flight() > 0 {
+                    ring.wait(1, None).expect("a wait");
+                    while ring.next().is_some() {}
+                }
+            }
+            let enters = ring.stats().enters;
+            std::mem::forget(ring);
+            enters
+        });
+        let Some((counted, seen)) = traced else { skip!("ptrace is refused here") };
+        assert_eq!(counted, seen, "{mode:?}");
+        assert!(seen > 0 || mode != Mode::Best, "there is always a best one");
+    }
+}
+
+#[test]
+fn an_enter_is_counted_where_it_is_made_and_a_full_queue_makes_one() {
     let mut ring = util::ring::<op::Nop, ()>();
-    // proc_pid_io(5) has no system calls; the raw ring under a counted sequence has
     let mut raw = RawRing::builder().entries(4).completions(8).build().expect("a ring");
     for round in 1..=5 {
         raw.push(Sqe::nop()).expect("room");
@@ -89,6 +184,26 @@ fn a_submission_thread_saves_the_enters() {
         }
     });
     assert!(count <= 200, "{count}");
+    // one that is awake needs none at all
+    let sizes = Ring::<op::Nop, ()>::builder().entries(8).completions(128);
+    let awake = Duration::from_secs(60);
+    let mut ring = sizes.submission_thread(awake).build().expect("as before");
+    ring.run(op::Nop::new()).expect("it is awake now");
+    let count = enters(&mut ring, |ring| {
+        for _ in 0..100 {
+            ring.submit(op::Nop::new(), ()).expect("room");
+            let limit = Instant::now() + LONG;
+            loop {
+                ring.wait(0, None).expect("a poll");
+                if ring.next().is_some() {
+                    break;
+                }
+                assert!(Instant::now() < limit, "the thread takes it");
+                std::thread::yield_now();
+            }
+        }
+    });
+    assert_eq!(count, 0);
 }
 
 #[test]
