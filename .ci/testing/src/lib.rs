@@ -8,7 +8,7 @@
 //! - [`isolated!`]: runs a test in a process of its own.
 //! - [`alloc`]: an allocator that counts, and that can keep freed memory to see who writes into it.
 //! - [`Random`]: numbers that look random, the same for the same seed.
-//! - [`until`], [`get`], [`rounds`]: waits that end, and counts for slow machines.
+//! - [`until`], [`until_asleep`], [`get`], [`rounds`]: waits that end, counts for slow machines.
 //! - [`pipe`], [`descriptors`], [`limit`]: descriptors, and how many there are.
 
 pub mod alloc;
@@ -24,4 +24,4 @@ pub use limits::{descriptors, limit, pipe};
 pub use random::Random;
 pub use skip::skip;
 pub use test::Test;
-pub use wait::{LONG, get, rounds, until};
+pub use wait::{LONG, get, rounds, thread_id, until, until_asleep};

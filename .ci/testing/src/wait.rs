@@ -1,7 +1,7 @@
 //! Waits that end, and counts for slow machines.
 
 use std::{
-    env,
+    env, fs,
     ops::{Add, Div},
     sync::mpsc::Receiver,
     thread,
@@ -33,6 +33,27 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
 #[track_caller]
 pub fn get<T>(receiver: &Receiver<T>) -> T {
     receiver.recv_timeout(LONG).expect("a message in time")
+}
+
+/// The kernel's number of this thread, for [`until_asleep`].
+#[must_use]
+pub fn thread_id() -> libc::pid_t {
+    // SAFETY: the call takes nothing.
+    unsafe { libc::gettid() }
+}
+
+/// Waits until a thread of this process sleeps in the kernel.
+///
+/// # Panics
+///
+/// After [`LONG`].
+#[track_caller]
+pub fn until_asleep(thread: libc::pid_t) {
+    until("the thread sleeps", || {
+        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).expect("procfs");
+        // the state stands after the name, which is in parentheses
+        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('S'))
+    });
 }
 
 /// A count of rounds, reduced where everything is 10 to 50 times slower. It allocates.

@@ -91,7 +91,7 @@ fn writers_without_a_lock_lose_and_double_nothing() {
 }
 
 #[test]
-fn small_writes_to_a_peer_that_does_not_read_take_no_more_memory_than_they_are() {
+fn small_writes_to_a_peer_that_does_not_read_take_a_few_times_the_cap_at_most() {
     need_loops!();
     isolated!();
     let reactor = reactor(1);

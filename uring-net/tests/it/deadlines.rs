@@ -1,14 +1,13 @@
 //! Deadlines of blocking calls, also of those that block already.
 
 use std::{
-    fs,
     io::{self, ErrorKind, Read as _, Write as _},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
-use testing::{LONG, Random, get, until};
+use testing::{LONG, Random, get, thread_id, until, until_asleep};
 use uring_net::TcpStream;
 
 use crate::{
@@ -18,24 +17,13 @@ use crate::{
 
 const SOON: Duration = Duration::from_millis(50);
 
-/// Waits until a thread of this process sleeps in the kernel.
-#[track_caller]
-fn until_asleep(thread: libc::pid_t) {
-    until("the thread sleeps", || {
-        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).expect("procfs");
-        // the state stands after the name, which is in parentheses
-        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('S'))
-    });
-}
-
 /// Reads one byte in a thread of its own, which sleeps when this returns.
 #[track_caller]
 fn blocked_read(stream: &TcpStream) -> thread::JoinHandle<io::Result<(usize, u8)>> {
     let (sender, id) = mpsc::channel();
     let mut stream = stream.clone();
     let thread = thread::spawn(move || {
-        // SAFETY: the call takes nothing.
-        sender.send(unsafe { libc::gettid() }).expect("the test waits");
+        sender.send(thread_id()).expect("the test waits");
         let mut byte = [0];
         stream.read(&mut byte).map(|count| (count, byte[0]))
     });
@@ -161,8 +149,7 @@ fn an_earlier_deadline_ends_a_write_that_waits() {
     let (sender, id) = mpsc::channel();
     let mut writer = stream.clone();
     let thread = thread::spawn(move || {
-        // SAFETY: the call takes nothing.
-        sender.send(unsafe { libc::gettid() }).expect("the test waits");
+        sender.send(thread_id()).expect("the test waits");
         let mut written = 0;
         loop {
             match writer.write(&[3; 100_000]) {

@@ -2,7 +2,6 @@
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
-    net::TcpListener as PeerListener,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use testing::{LONG, descriptors, rounds, until};
+use testing::{LONG, descriptors, get, rounds, thread_id, until, until_asleep};
 use uring_net::{Listener, TcpListener, TcpStream};
 
 use crate::{
@@ -26,24 +25,24 @@ fn it_wakes_readers_and_writers_with_an_error() {
     let reactor = reactor(2);
     let (first, _peer) = pair(&reactor);
     let (second, _other) = pair(&reactor);
-    let (started, is_started) = mpsc::channel();
-    let sender = started.clone();
+    let (id, ids) = mpsc::channel();
+    let sender = id.clone();
     let mut stream = first.clone();
     let reader = thread::spawn(move || {
-        sender.send(()).expect("the test waits");
+        sender.send(thread_id()).expect("the test waits");
         stream.read(&mut [0]).expect_err("nobody sends")
     });
     let mut stream = second.clone();
     let writer = thread::spawn(move || {
-        started.send(()).expect("the test waits");
+        id.send(thread_id()).expect("the test waits");
         loop {
             if let Err(error) = stream.write(&[1; 100_000]) {
                 return error;
             }
         }
     });
-    is_started.recv().expect("a thread");
-    is_started.recv().expect("a thread");
+    until_asleep(get(&ids));
+    until_asleep(get(&ids));
     let report = reactor.shutdown(LONG);
     assert_eq!((report.leaked, report.failed_loops), (0, 0), "{report}");
     for error in [join(reader), join(writer)] {
@@ -82,17 +81,48 @@ fn the_peer_of_a_stream_learns_of_it_while_the_stream_is_held() {
 #[test]
 fn it_wakes_a_thread_that_connects() {
     need_loops!();
-    let listener = PeerListener::bind("127.0.0.1:0").expect("a port");
-    let addr = listener.local_addr().expect("an address");
+    // a queue that is full drops what more comes, and the kernel tries again for minutes
+    let socket =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    socket.bind(&any.into()).expect("a port");
+    socket.listen(0).expect("a listener");
+    let addr = socket.local_addr().expect("an address").as_socket().expect("IPv4");
     let reactor = Arc::new(reactor(1));
     let handle = reactor.handle().clone();
     let connecting = Arc::clone(&reactor);
+    let (sender, id) = mpsc::channel();
     let thread = thread::spawn(move || {
-        // until there is no loop any more
-        while TcpStream::connect(&connecting, addr).is_ok() {}
+        // the first ones find room in the queue
+        let mut streams = Vec::new();
+        for _ in 0..5 {
+            let start = Instant::now();
+            sender.send(thread_id()).expect("the test waits");
+            match TcpStream::connect(&connecting, addr) {
+                Ok(stream) => streams.push(stream),
+                Err(error) => return Some((error, start.elapsed())),
+            }
+        }
+        None
     });
+    // the one that waits, and no other, sleeps for so long
+    let waits = Duration::from_millis(200);
+    let mut asleep = get(&id);
+    let quiet = loop {
+        match id.recv_timeout(waits) {
+            Ok(next) => asleep = next,
+            Err(quiet) => break quiet,
+        }
+    };
+    if quiet == mpsc::RecvTimeoutError::Timeout {
+        until_asleep(asleep);
+    }
     handle.shutdown(LONG).expect("the loop runs");
-    join(thread);
+    let Some((error, waited)) = join(thread) else {
+        skip!("a full queue takes connections here");
+    };
+    assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+    assert!(waited >= waits && waited < LONG, "it was woken: {waited:?}");
     let error = TcpStream::connect(&reactor, addr).expect_err("no loop");
     assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
     let error = TcpListener::bind(&reactor, "127.0.0.1:0").expect_err("no loop");

@@ -96,8 +96,8 @@ fn a_turn_enters_the_kernel_once_and_serves_many_connections() {
     let messages = u64::try_from(times * peers.len()).expect("a small number");
     let enters = stats.enters - before.enters;
     assert!(stats.enters <= stats.turns, "{stats}");
-    // the least that there is without io_uring: one recv, one send and a part of an epoll_wait
-    assert!(enters < 2 * messages, "{enters} enters for {messages} messages");
+    // about 16 messages an enter where the peers are fast; without io_uring each takes two calls
+    assert!(enters < messages, "{enters} enters for {messages} messages");
     assert!(stats.submissions - before.submissions <= messages + 10, "one send each: {stats}");
     assert_eq!((stats.rearms, stats.stale, stats.panics), (0, 0, 0), "{stats}");
 }
