@@ -77,7 +77,7 @@ fn without_descriptors_it_fails_by_name_and_leaves_no_thread_and_no_descriptor()
 }
 
 #[test]
-fn each_reason_says_what_to_do() {
+fn a_kernel_that_is_too_old_says_what_is_needed_and_a_system_error_has_its_cause() {
     let too_old = BuildError::TooOld {
         missing: uring_reactor::uring::SetupFlags::DEFER_TASKRUN,
         release: "5.15.0".into(),

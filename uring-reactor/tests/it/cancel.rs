@@ -92,7 +92,7 @@ fn an_operation_that_waits_for_room_is_cancelled_after_the_call_that_asked() {
 }
 
 #[test]
-fn a_read_that_won_against_its_cancel_delivers_its_bytes() {
+fn a_read_that_races_with_its_cancel_loses_no_byte() {
     need_loops!();
     let reactor = reactor();
     let barrier = Arc::new(Barrier::new(2));

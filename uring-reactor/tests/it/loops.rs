@@ -62,7 +62,7 @@ fn loops_that_share_workers_run_blocking_reads_on_each() {
 }
 
 #[test]
-fn a_loop_of_this_thread_shares_the_workers_of_another() {
+fn a_loop_may_share_the_workers_of_a_ring_and_of_nothing_else() {
     need_loops!();
     let ring = uring_reactor::uring::Ring::<Nop>::builder().build().unwrap();
     let workers = std::os::fd::AsFd::as_fd(&ring);

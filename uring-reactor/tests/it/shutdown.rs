@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use testing::{LONG, descriptors, get};
+use testing::{LONG, descriptors, get, thread_id, until_asleep};
 use uring_reactor::{
     Cx, EventLoop, Fd, Reactor, Report, SourceEvent,
     uring::{
@@ -385,17 +385,34 @@ fn a_shutdown_interrupts_the_sleep_of_a_loop_with_data_still_to_come() {
     let handle = event_loop.handle();
     let (reader, mut writer) = pipe();
     let got = Rc::new(Cell::new(0));
+    let ends = Rc::new(Cell::new(None));
     event_loop.with(|cx| {
-        let got = Rc::clone(&got);
-        cx.submit(Read::new(reader, vec![0; 8], Current), move |(result, ..), _| {
+        let (got, ends) = (Rc::clone(&got), Rc::clone(&ends));
+        let again = Arc::clone(&reader);
+        cx.submit(Read::new(reader, vec![0; 8], Current), move |(result, ..), cx| {
             got.set(result.unwrap());
+            cx.submit(Read::new(again, vec![0; 8], Current), move |(result, ..), _| {
+                ends.set(errno(&result));
+            });
         });
     });
     writer.write_all(b"x").unwrap();
     turns_until(&mut event_loop, || got.get() == 1);
-    let ender = std::thread::spawn(move || handle.shutdown(LONG).unwrap());
+    let thread = thread_id();
+    let (over, is_over) = mpsc::channel::<()>();
+    let ender = std::thread::spawn(move || {
+        until_asleep(thread);
+        handle.shutdown(LONG).unwrap();
+        if is_over.recv_timeout(LONG) == Err(mpsc::RecvTimeoutError::Timeout) {
+            writer.write_all(b"y").unwrap(); // a loop that does not hear it would sleep for ever
+        }
+    });
+    let start = Instant::now();
     let report = event_loop.run().unwrap();
+    let took = start.elapsed();
+    drop(over);
     ender.join().unwrap();
-    assert_eq!(ended(&report), 0, "{report}");
-    assert_eq!(report.stats.completions, 1);
+    assert!(took < LONG, "the shutdown did not wake it: {report}");
+    assert_eq!((report.cancelled, ended(&report)), (1, 1), "{report}");
+    assert_eq!(ends.get(), Some(ECANCELED));
 }

@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     rc::Rc,
     time::Duration,
 };
@@ -162,6 +162,8 @@ fn an_operation_gives_its_resources_back_with_its_end() {
     let mut event_loop = event_loop();
     let (socket, mut peer) = sockets();
     let got = Rc::new(RefCell::new(None));
+    let buffer = Vec::with_capacity(16);
+    let lent = (socket.as_fd().as_raw_fd(), buffer.as_ptr());
     event_loop.with(|cx| {
         let got = Rc::clone(&got);
         let keep = socket.clone();
@@ -170,7 +172,7 @@ fn an_operation_gives_its_resources_back_with_its_end() {
                 got.replace(Some(output));
             }
         }));
-        cx.submit_for(source, 1, Recv::new(socket, Vec::with_capacity(16))).unwrap();
+        cx.submit_for(source, 1, Recv::new(socket, buffer)).unwrap();
         cx.submit_for(source, 2, Shutdown::new(keep, std::net::Shutdown::Write)).unwrap();
     });
     event_loop.turn(None).unwrap();
@@ -178,9 +180,10 @@ fn an_operation_gives_its_resources_back_with_its_end() {
     peer.write_all(b"bytes").unwrap();
     turns_until(&mut event_loop, || got.borrow().is_some());
     match got.take() {
-        Some(LoopOutput::Recv((result, _socket, bytes))) => {
+        Some(LoopOutput::Recv((result, socket, bytes))) => {
             assert_eq!(result.unwrap(), 5);
             assert_eq!(bytes, b"bytes");
+            assert_eq!((socket.as_fd().as_raw_fd(), bytes.as_ptr()), lent);
         }
         _ => panic!("not the end of a receive"),
     }
