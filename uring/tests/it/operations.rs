@@ -383,4 +383,36 @@ fn the_descriptor_and_the_buffer_come_back() {
     let borrowed: BorrowedFd<'_> = reader.as_fd();
     let (result, ..) = ring().run(op::Read::new(borrowed, [0; 1], Current));
     assert_eq!(result.expect("the end"), 0);
+
+    let (ours, theirs) = UnixStream::pair().expect("a pair");
+    drop(theirs);
+    let number = ours.as_raw_fd();
+    let mut fd = std::os::fd::OwnedFd::from(ours);
+    // also of those that fail: nobody listens any more
+    macro_rules! come_back {
+        ($($op:expr),*) => {$({
+            let buffer = vec![7_u8; 3];
+            let place = buffer.as_ptr();
+            let (_, again, buffer) = ring().run($op(fd, buffer));
+            assert_eq!((again.as_raw_fd(), buffer.as_ptr()), (number, place), stringify!($op));
+            fd = again;
+        })*};
+    }
+    come_back!(
+        op::Send::new,
+        |fd, buffer| op::Send::new(fd, buffer).on_worker(),
+        op::Recv::new,
+        |fd, buffer| op::Write::new(fd, buffer, Current),
+        |fd, buffer| op::Read::new(fd, buffer, Current)
+    );
+    let bufs = vec![vec![7_u8; 3], vec![8; 4]];
+    let places = [bufs[0].as_ptr(), bufs[1].as_ptr()];
+    let (_, fd, bufs) = ring().run(op::Writev::new(fd, bufs, Current));
+    let (_, fd, bufs) = ring().run(op::Readv::new(fd, bufs, Current));
+    assert_eq!([bufs[0].as_ptr(), bufs[1].as_ptr()], places);
+    let (_, fd) = ring().run(op::Accept::new(fd));
+    let (_, fd) = ring().run(op::AcceptFrom::new(fd));
+    let (_, fd) = ring().run(op::Connect::new(fd, &([127, 0, 0, 1], 1).into()));
+    let (_, fd) = ring().run(op::Shutdown::new(fd, Shutdown::Both));
+    assert_eq!(fd.as_raw_fd(), number);
 }
