@@ -1,5 +1,8 @@
-//! A safe io_uring ring: everything liburing can do, and no sequence of safe calls that lets the
-//! kernel touch memory that was given back.
+//! A safe io_uring ring: no sequence of safe calls lets the kernel touch memory that was given
+//! back.
+//!
+//! Who comes from liburing or from the crate `io-uring` searches for the names that they know, or
+//! reads [`porting`]; what liburing can do and this crate cannot is in [`porting::not_yet`].
 //!
 //! # Three doors, one set of operations
 //!
@@ -81,6 +84,7 @@ mod setup;
 mod support;
 
 pub mod op;
+pub mod porting;
 
 // Aliases of types stand here and not at the types: rustdoc 1.95 forgets those of what it inlines
 // from a private module.
