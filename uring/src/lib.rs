@@ -86,8 +86,8 @@ mod support;
 pub mod op;
 pub mod porting;
 
-// Aliases of types stand here and not at the types: rustdoc 1.95 forgets those of what it inlines
-// from a private module.
+// An alias of a type or function stands on its `pub use`: rustdoc 1.95 drops those of an item that
+// is shown elsewhere than where it is (rust-lang/rust#152939). `.ci/docs-index` looks.
 #[doc(alias = "io_uring_cqe")]
 pub use abi::cqe::Cqe;
 pub use abi::cqe::CqeFlags;
