@@ -41,7 +41,6 @@ bitflags::bitflags! {
 ///
 /// - **Since:** Linux 5.1.
 /// - **Manual:** [`io_uring(7)`](https://man7.org/linux/man-pages/man7/io_uring.7.html).
-#[doc(alias = "io_uring_cqe")]
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Cqe(sys::io_uring_cqe);

@@ -8,7 +8,6 @@ use uring_sys as sys;
 ///
 /// Newer kernels know more codes than this crate: any number is a valid value, and prints as
 /// `OpCode(99)` if it has no name here.
-#[doc(alias = "io_uring_op")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct OpCode(u8);

@@ -60,7 +60,6 @@ pub(crate) const ZERO: sys::io_uring_sqe = sys::io_uring_sqe {
 /// It is made by the constructors that stand beside each operation, such as
 /// [`Sqe::nop`]; those that carry a pointer or a descriptor are `unsafe`, and each says what must
 /// stay valid. Pushing a finished entry is safe.
-#[doc(alias = "io_uring_sqe")]
 #[must_use = "an entry does nothing until it is pushed onto a ring"]
 #[derive(Default)]
 #[repr(transparent)]

@@ -46,7 +46,6 @@ use super::buf::{Buf, BufMut};
 /// assert_eq!(&buffer[..4], b"\x7fELF");
 /// # Ok(()) }
 /// ```
-#[doc(alias = "IOSQE_IO_LINK")]
 pub fn lend<B: Buf + BufMut>(buf: B) -> (LentMut<B>, Lent<B>) {
     let shared = Arc::new(Shared { buf: UnsafeCell::new(buf) });
     // SAFETY: the buffer has just been made ours; nobody else reaches it.

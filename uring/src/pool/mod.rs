@@ -148,7 +148,7 @@ impl Pool {
         self.inner.group
     }
 
-    /// Hands the buffers that other threads gave back ([`SharedBuf`]) to the kernel, and says how
+    /// Hands the buffers that other threads gave back ([`SharedBuf`](crate::SharedBuf)) to the kernel, and says how
     /// many there were. Cheap if there were none.
     pub fn reclaim(&self) -> usize {
         let shared = &self.inner.shared;

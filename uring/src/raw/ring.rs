@@ -272,6 +272,7 @@ impl RawRing {
     #[doc(alias("io_uring_submit_and_wait_timeout", "io_uring_wait_cqe_nr"))]
     #[doc(alias("io_uring_wait_cqe_timeout", "io_uring_wait_cqe", "io_uring_get_events"))]
     #[doc(alias = "submit_with_args")]
+    #[doc(alias = "io_uring_submit_and_get_events")]
     pub fn wait(&mut self, min: u32, until: Option<Instant>) -> io::Result<u32> {
         let min = min.min(self.gate.granted.completions);
         loop {

@@ -86,6 +86,7 @@ impl<'a, R> Builder<'a, R> {
     /// The thread burns a processor while it is awake: worth it only with processors to spare. It
     /// keeps the credentials of the moment of creation: drop privileges first.
     #[doc(alias = "IORING_SETUP_SQPOLL")]
+    #[doc(alias = "sq_thread_idle")]
     pub const fn submission_thread(mut self, idle: Duration) -> Self {
         self.settings.sq_thread_idle = Some(idle);
         self
@@ -93,6 +94,7 @@ impl<'a, R> Builder<'a, R> {
 
     /// Binds the submission thread to this processor.
     #[doc(alias = "IORING_SETUP_SQ_AFF")]
+    #[doc(alias = "sq_thread_cpu")]
     pub const fn submission_cpu(mut self, cpu: u32) -> Self {
         self.settings.sq_thread_cpu = Some(cpu);
         self

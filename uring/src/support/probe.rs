@@ -32,6 +32,7 @@ pub struct Support {
 impl Support {
     /// Whether the kernel has an operation.
     #[must_use]
+    #[doc(alias = "io_uring_opcode_supported")]
     pub fn has(&self, opcode: OpCode) -> bool {
         self.opcodes.binary_search(&opcode).is_ok()
     }
