@@ -68,11 +68,18 @@ impl<B> Flow<B> {
         }
     }
 
-    /// Keeps what was received until it can be sent.
-    pub(crate) fn received(&mut self, bytes: B) {
-        if !self.finished {
-            self.queue.push_back(bytes);
+    /// Something was received: it comes back if it is the next to be sent, at once. Else it waits.
+    #[must_use]
+    pub(crate) fn received(&mut self, bytes: B) -> Option<B> {
+        if self.finished {
+            return None; // there is nobody to send it to
         }
+        if self.sending || !self.queue.is_empty() {
+            self.queue.push_back(bytes);
+            return None;
+        }
+        self.sending = true;
+        Some(bytes)
     }
 
     /// Puts what a send left over in front of the rest.
@@ -165,40 +172,46 @@ mod tests {
     #[test]
     fn it_sends_one_at_a_time_and_in_order() {
         let mut flow = receiving();
-        for number in 0..3 {
-            flow.received(number);
+        assert_eq!(flow.received(0), Some(0), "at once");
+        for number in 1..3 {
+            assert_eq!(flow.received(number), None, "one send at a time");
+            assert_eq!(flow.step(), None);
         }
-        for number in 0..3 {
+        for number in 1..3 {
+            flow.send_ended();
             assert_eq!(flow.step(), Some(Step::Send(number)));
             assert_eq!(flow.step(), None, "one send at a time");
-            flow.send_ended();
         }
+        flow.send_ended();
         assert_eq!(flow.step(), None);
+        assert_eq!(flow.received(3), Some(3));
     }
 
     #[test]
     fn what_a_send_left_over_goes_first() {
         let mut flow = receiving();
-        flow.received(1);
-        flow.received(3);
-        assert_eq!(flow.step(), Some(Step::Send(1)));
+        assert_eq!(flow.received(1), Some(1));
+        assert_eq!(flow.received(3), None);
         flow.send_ended();
         flow.left_over(2);
-        assert_eq!(flow.step(), Some(Step::Send(2)));
+        assert_eq!(flow.received(4), None, "it is not sent before what was there");
+        for number in 2..5 {
+            assert_eq!(flow.step(), Some(Step::Send(number)));
+            flow.send_ended();
+        }
     }
 
     #[test]
     fn a_peer_that_does_not_read_is_held_until_its_queue_is_short() {
         let mut flow = receiving();
-        flow.received(0);
-        assert_eq!(flow.step(), Some(Step::Send(0)));
+        assert_eq!(flow.received(0), Some(0));
         for number in 1..=HELD_MAX {
             assert_eq!(flow.step(), None);
-            flow.received(number);
+            assert_eq!(flow.received(number), None);
         }
         assert_eq!(flow.step(), Some(Step::Hold));
         assert_eq!(flow.step(), None, "it is told once");
-        flow.received(HELD_MAX + 1); // the burst that was under way
+        assert_eq!(flow.received(HELD_MAX + 1), None); // the burst that was under way
         flow.receive_ended();
         for number in 1..=HELD_MAX + 1 - HELD_LOW {
             assert_eq!(flow.step(), None);
@@ -211,10 +224,9 @@ mod tests {
     #[test]
     fn the_end_comes_after_all_bytes() {
         let mut flow = receiving();
-        flow.received(1);
+        assert_eq!(flow.received(1), Some(1));
         flow.peer_finished();
         flow.receive_ended();
-        assert_eq!(flow.step(), Some(Step::Send(1)));
         assert_eq!(flow.step(), None);
         flow.send_ended();
         assert_eq!(flow.step(), Some(Step::Finish));
@@ -226,15 +238,14 @@ mod tests {
     #[test]
     fn a_broken_connection_closes_when_nothing_is_in_flight() {
         let mut flow = receiving();
-        flow.received(1);
-        assert_eq!(flow.step(), Some(Step::Send(1)));
-        flow.received(2);
+        assert_eq!(flow.received(1), Some(1));
+        assert_eq!(flow.received(2), None);
         assert!(flow.broke());
         assert!(!flow.broke(), "it is news once");
         assert_eq!(flow.step(), None);
         flow.send_ended();
         assert_eq!(flow.step(), None, "the receive has not ended");
-        flow.received(3); // a late one
+        assert_eq!(flow.received(3), None); // a late one
         flow.receive_ended();
         assert_eq!(flow.step(), Some(Step::Close));
     }

@@ -24,6 +24,11 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    pub(crate) const fn received(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes as u64;
+    }
+
     /// One line about the time since `before`, a second ago.
     pub(crate) fn since(&self, before: &Self, open: usize) -> String {
         format!(

@@ -9,7 +9,7 @@ use std::{
 };
 
 use slab::Slab;
-use uring::{Event, OpId, Payload, Pool, Rejected, Ring, SetupFlags, op};
+use uring::{Event, OpId, Payload, Pool, RecvBuf, Ring, SetupFlags, op};
 use uring_examples::{Failure, NextSignal, Signals, print_error, print_line, signal_name};
 
 use crate::{
@@ -44,12 +44,6 @@ uring::operations! {
 type Key = usize;
 const NOBODY: Key = Key::MAX;
 
-/// What an event of the ring comes down to, without its borrow of the ring.
-enum Happened {
-    Item(OpItem),
-    Done(OpOutput),
-}
-
 struct Connection {
     socket: Socket,
     flow: Flow<Payload>,
@@ -58,24 +52,95 @@ struct Connection {
     send: Option<OpId>,
 }
 
-pub(crate) struct Server {
+/// What the connections have in common. Beside them, so that one of them can be borrowed and use
+/// this: its number is looked up once for all that a completion makes it do.
+struct Shared {
     ring: Ring<Op, Key>,
-    pool: Pool,
-    listener: Rc<TcpListener>,
-    connections: Slab<Connection>,
-    connections_max: usize,
     /// Who receives again at the end of the turn.
     waiting: Vec<Key>,
-    /// No descriptor was left: when to accept again.
-    accept_again: Option<Instant>,
-    stopped_by: Option<&'static str>,
     /// Nothing is started any more.
     stopping: bool,
     counters: Counters,
 }
 
-fn rejected(error: &Rejected<Op, Key>) -> Failure {
-    Failure::new("the ring does not take an operation", error)
+impl Shared {
+    fn submit(&mut self, op: Op, key: Key) -> Result<OpId, Failure> {
+        let submitted = self.ring.submit(op, key);
+        submitted.map_err(|e| Failure::new("the ring does not take an operation", &e))
+    }
+
+    fn cancel(&mut self, id: OpId) -> Result<(), Failure> {
+        self.ring.cancel(id).map_err(|e| Failure::new("cannot cancel an operation", &e))
+    }
+}
+
+impl Connection {
+    fn send(&mut self, key: Key, bytes: Payload, shared: &mut Shared) -> Result<(), Failure> {
+        let op = op::Send::new(self.socket.clone(), bytes).wait_all();
+        self.send = Some(shared.submit(op.into(), key)?);
+        Ok(())
+    }
+
+    /// A reset, most of the time: whatever else is in flight has to end.
+    fn broke(&mut self, shared: &mut Shared) -> Result<(), Failure> {
+        if self.flow.broke() && !shared.stopping {
+            shared.counters.resets += 1;
+        }
+        let receive = self.receive.filter(|_| self.flow.is_receiving());
+        let send = self.send.filter(|_| self.flow.is_sending());
+        for id in [receive, send].into_iter().flatten() {
+            shared.cancel(id)?;
+        }
+        Ok(())
+    }
+
+    /// Does what there is to do now. Says whether that was all: then it is to be closed.
+    #[inline]
+    fn advance(&mut self, key: Key, shared: &mut Shared) -> Result<bool, Failure> {
+        while let Some(step) = self.flow.step() {
+            if self.perform(step, key, shared)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// One of these. Apart from the loop, because most completions find nothing to do.
+    #[inline(never)]
+    fn perform(
+        &mut self,
+        step: Step<Payload>,
+        key: Key,
+        shared: &mut Shared,
+    ) -> Result<bool, Failure> {
+        match step {
+            Step::Send(bytes) => self.send(key, bytes, shared)?,
+            Step::Receive => shared.waiting.push(key),
+            Step::Hold => {
+                shared.counters.held += 1;
+                if let Some(id) = self.receive {
+                    shared.cancel(id)?;
+                }
+            }
+            Step::Finish => {
+                let op = op::Shutdown::new(self.socket.clone(), Shutdown::Write);
+                self.send = Some(shared.submit(op.into(), key)?);
+            }
+            Step::Close => return Ok(true),
+        }
+        Ok(false)
+    }
+}
+
+pub(crate) struct Server {
+    shared: Shared,
+    connections: Slab<Connection>,
+    connections_max: usize,
+    pool: Pool,
+    listener: Rc<TcpListener>,
+    /// No descriptor was left: when to accept again.
+    accept_again: Option<Instant>,
+    stopped_by: Option<&'static str>,
 }
 
 impl Server {
@@ -96,31 +161,29 @@ impl Server {
         let pool = ring
             .pool(options.buffers, options.buffer_bytes)
             .map_err(|e| Failure::new("no buffers to receive into", &e))?;
+        let counters = Counters::default();
         Ok(Self {
-            ring,
-            pool,
-            listener: Rc::new(listener),
+            shared: Shared { ring, waiting: Vec::new(), stopping: false, counters },
             connections: Slab::new(),
             connections_max: usize::try_from(connections_max).unwrap_or(usize::MAX),
-            waiting: Vec::new(),
+            pool,
+            listener: Rc::new(listener),
             accept_again: None,
             stopped_by: None,
-            stopping: false,
-            counters: Counters::default(),
         })
     }
 
     pub(crate) const fn setup_flags(&self) -> SetupFlags {
-        self.ring.setup_flags()
+        self.shared.ring.setup_flags()
     }
 
     /// Serves until a signal comes.
     pub(crate) fn serve(&mut self, signals: &Signals, stats: bool) -> Result<(), Failure> {
-        self.submit(signals.next().into(), NOBODY)?;
+        self.shared.submit(signals.next().into(), NOBODY)?;
         self.accept()?;
         let second = Duration::from_secs(1);
         let mut tick = stats.then(|| Instant::now() + second);
-        let mut told = self.counters;
+        let mut told = self.shared.counters;
         while self.stopped_by.is_none() {
             let until = [tick, self.accept_again].into_iter().flatten().min();
             self.turn(until)?;
@@ -129,43 +192,39 @@ impl Server {
                 self.accept()?;
             }
             if let Some(at) = tick.filter(|at| *at <= now()) {
-                self.counters.enters = self.ring.stats().enters;
-                print_line(&self.counters.since(&told, self.connections.len()));
-                told = self.counters;
+                let counters = self.counters();
+                print_line(&counters.since(&told, self.connections.len()));
+                told = counters;
                 tick = Some((at + second).max(now()));
             }
         }
         Ok(())
     }
 
+    fn counters(&self) -> Counters {
+        Counters { enters: self.shared.ring.stats().enters, ..self.shared.counters }
+    }
+
     /// Submits what the last turn queued, waits, and handles all that has happened: one enter.
     fn turn(&mut self, until: Option<Instant>) -> Result<(), Failure> {
-        self.ring.wait(1, until).map_err(|e| Failure::new("the ring does not go on", &e))?;
-        while let Some(event) = self.ring.next() {
-            let (key, happened) = match event {
-                Event::Item { ctx, item, .. } => (*ctx, Happened::Item(item)),
-                Event::Done { ctx, output, .. } => (ctx, Happened::Done(output)),
-                _ => continue,
-            };
-            match happened {
-                Happened::Item(item) => self.item(key, item)?,
-                Happened::Done(output) => self.done(key, output)?,
+        let waited = self.shared.ring.wait(1, until);
+        waited.map_err(|e| Failure::new("the ring does not go on", &e))?;
+        loop {
+            // An event borrows the ring. The patterns take what is needed out of it, so the borrow
+            // ends with them, and the ring is free for what is submitted next.
+            match self.shared.ring.next() {
+                Some(Event::Item { ctx: &mut key, item: OpItem::Receive(bytes), .. }) => {
+                    self.received(key, bytes)?;
+                }
+                Some(Event::Item { item: OpItem::Accept(Ok(socket)), .. }) => {
+                    self.accepted(socket)?;
+                }
+                Some(Event::Done { ctx: key, output, .. }) => self.done(key, output)?,
+                Some(_) => {} // an error ends its operation, and the others have no items
+                None => break,
             }
         }
         self.start_receives()
-    }
-
-    fn submit(&mut self, op: Op, key: Key) -> Result<OpId, Failure> {
-        self.ring.submit(op, key).map_err(|e| rejected(&e))
-    }
-
-    fn item(&mut self, key: Key, item: OpItem) -> Result<(), Failure> {
-        match item {
-            OpItem::Accept(Ok(socket)) => self.accepted(socket),
-            OpItem::Receive(bytes) => self.received(key, bytes.into()),
-            // an error ends its operation, and the others have no items
-            _ => Ok(()),
-        }
     }
 
     /// The sockets in the outputs are dropped at once: the connection's own is then the last one,
@@ -179,7 +238,7 @@ impl Server {
             }
             OpOutput::ReceiveOnce((result, socket, bytes)) => {
                 drop(socket);
-                self.counters.heap_receives += 1;
+                self.shared.counters.heap_receives += 1;
                 let bytes = result.map(|length| (length > 0).then(|| bytes.into()));
                 self.receive_ended(key, bytes)
             }
@@ -193,7 +252,7 @@ impl Server {
                 self.advance(key)
             }
             OpOutput::Close(_) => {
-                self.counters.closed += 1;
+                self.shared.counters.closed += 1;
                 // that descriptor may be what the listener waits for
                 if self.accept_again.is_some() { self.accept() } else { Ok(()) }
             }
@@ -207,19 +266,19 @@ impl Server {
 
     fn accept(&mut self) -> Result<(), Failure> {
         self.accept_again = None;
-        if self.stopping {
+        if self.shared.stopping {
             return Ok(());
         }
         let listener = self.listener.clone();
-        self.submit(op::AcceptMulti::new(listener).into(), NOBODY).map(drop)
+        self.shared.submit(op::AcceptMulti::new(listener).into(), NOBODY).map(drop)
     }
 
     fn accepted(&mut self, socket: OwnedFd) -> Result<(), Failure> {
         if self.connections.len() >= self.connections_max {
-            self.counters.refused += 1;
+            self.shared.counters.refused += 1;
             return Ok(()); // its drop closes it
         }
-        self.counters.accepted += 1;
+        self.shared.counters.accepted += 1;
         let connection =
             Connection { socket: Rc::new(socket), flow: Flow::new(), receive: None, send: None };
         let key = self.connections.insert(connection);
@@ -236,16 +295,16 @@ impl Server {
             Err(error) => error,
         };
         match error.raw_os_error() {
-            _ if self.stopping => Ok(()),
+            _ if self.shared.stopping => Ok(()),
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                 // Trying again at once would fail at once: the connection still waits.
-                if self.counters.accept_failures == 0 {
+                if self.shared.counters.accept_failures == 0 {
                     print_error(&format!(
                         "echo_ring: cannot accept: {error}; connections wait until others are \
                          closed; raise `ulimit -n` for more"
                     ));
                 }
-                self.counters.accept_failures += 1;
+                self.shared.counters.accept_failures += 1;
                 self.accept_again = Some(Instant::now() + ACCEPT_PAUSE);
                 Ok(())
             }
@@ -255,17 +314,22 @@ impl Server {
             }
             // what became of one connection is no reason not to take the next
             _ => {
-                self.counters.accept_failures += 1;
+                self.shared.counters.accept_failures += 1;
                 self.accept()
             }
         }
     }
 
-    fn received(&mut self, key: Key, bytes: Payload) -> Result<(), Failure> {
-        self.counters.messages += 1;
-        self.counters.bytes += bytes.len() as u64;
-        self.connections[key].flow.received(bytes);
-        self.advance(key)
+    /// An item of a receive, which goes on.
+    fn received(&mut self, key: Key, bytes: RecvBuf) -> Result<(), Failure> {
+        let Self { shared, connections, .. } = self;
+        let connection = &mut connections[key];
+        shared.counters.received(bytes.len());
+        match connection.flow.received(bytes.into()) {
+            // most of the time, and then there is nothing else to do
+            Some(bytes) => connection.send(key, bytes, shared),
+            None => self.advance(key),
+        }
     }
 
     fn receive_ended(
@@ -273,15 +337,21 @@ impl Server {
         key: Key,
         result: io::Result<Option<Payload>>,
     ) -> Result<(), Failure> {
-        let connection = &mut self.connections[key];
+        let Self { shared, connections, .. } = self;
+        let connection = &mut connections[key];
         connection.flow.receive_ended();
         match result {
-            Ok(Some(bytes)) => return self.received(key, bytes),
+            Ok(Some(bytes)) => {
+                shared.counters.received(bytes.len());
+                if let Some(bytes) = connection.flow.received(bytes) {
+                    connection.send(key, bytes, shared)?;
+                }
+            }
             Ok(None) => connection.flow.peer_finished(),
             Err(error) => match error.raw_os_error() {
-                Some(libc::ENOBUFS) => self.counters.pool_empty += 1,
-                Some(libc::ECANCELED) if !self.stopping => {} // held
-                _ => self.broke(key)?,
+                Some(libc::ENOBUFS) => shared.counters.pool_empty += 1,
+                Some(libc::ECANCELED) if !shared.stopping => {} // held
+                _ => connection.broke(shared)?,
             },
         }
         self.advance(key)
@@ -293,65 +363,28 @@ impl Server {
         result: io::Result<usize>,
         bytes: Payload,
     ) -> Result<(), Failure> {
-        let connection = &mut self.connections[key];
+        let Self { shared, connections, .. } = self;
+        let connection = &mut connections[key];
         connection.flow.send_ended();
         match result {
             Ok(sent) if sent == bytes.len() => {}
             // With `wait_all` only an error makes a send short: the next send brings it.
             Ok(sent) => connection.flow.left_over(rest(bytes, sent)),
-            Err(_) => self.broke(key)?,
+            Err(_) => connection.broke(shared)?,
         }
-        self.advance(key)
+        if connection.advance(key, shared)? { self.close(key) } else { Ok(()) }
     }
 
-    /// A reset, most of the time: whatever else is in flight has to end.
-    fn broke(&mut self, key: Key) -> Result<(), Failure> {
-        let connection = &mut self.connections[key];
-        if connection.flow.broke() && !self.stopping {
-            self.counters.resets += 1;
-        }
-        let receive = connection.receive.filter(|_| connection.flow.is_receiving());
-        let send = connection.send.filter(|_| connection.flow.is_sending());
-        for id in [receive, send].into_iter().flatten() {
-            self.cancel(id)?;
-        }
-        Ok(())
-    }
-
-    fn cancel(&mut self, id: OpId) -> Result<(), Failure> {
-        self.ring.cancel(id).map_err(|e| Failure::new("cannot cancel an operation", &e))
-    }
-
-    /// Does what a connection has to do now.
     fn advance(&mut self, key: Key) -> Result<(), Failure> {
-        while let Some(step) = self.connections[key].flow.step() {
-            match step {
-                Step::Send(bytes) => {
-                    let socket = self.connections[key].socket.clone();
-                    let id = self.submit(op::Send::new(socket, bytes).wait_all().into(), key)?;
-                    self.connections[key].send = Some(id);
-                }
-                Step::Receive => self.waiting.push(key),
-                Step::Hold => {
-                    self.counters.held += 1;
-                    if let Some(id) = self.connections[key].receive {
-                        self.cancel(id)?;
-                    }
-                }
-                Step::Finish => {
-                    let socket = self.connections[key].socket.clone();
-                    let id = self.submit(op::Shutdown::new(socket, Shutdown::Write).into(), key)?;
-                    self.connections[key].send = Some(id);
-                }
-                Step::Close => {
-                    let Connection { socket, .. } = self.connections.remove(key);
-                    let last = Rc::into_inner(socket).ok_or("an operation still has the socket");
-                    self.submit(op::Close::new(last.map_err(String::from)?).into(), NOBODY)?;
-                    break;
-                }
-            }
-        }
-        Ok(())
+        let is_over = self.connections[key].advance(key, &mut self.shared)?;
+        if is_over { self.close(key) } else { Ok(()) }
+    }
+
+    fn close(&mut self, key: Key) -> Result<(), Failure> {
+        let Connection { socket, .. } = self.connections.remove(key);
+        let last = Rc::into_inner(socket).ok_or("an operation still has the socket");
+        let op = op::Close::new(last.map_err(String::from)?);
+        self.shared.submit(op.into(), NOBODY).map(drop)
     }
 
     /// Starts the receives that were asked for in this turn: late, because until now sends gave
@@ -360,26 +393,27 @@ impl Server {
     /// While slow readers hold all buffers, a receive gets memory of its own. So nobody waits for
     /// a buffer that somebody else has.
     fn start_receives(&mut self) -> Result<(), Failure> {
-        let mut spare = self.pool.available();
-        let mut waiting = std::mem::take(&mut self.waiting);
+        let Self { shared, connections, pool, .. } = self;
+        let mut spare = pool.available();
+        let mut waiting = std::mem::take(&mut shared.waiting);
         for key in waiting.drain(..) {
             // it may have broken since, and its number may even be another's
-            let Some(connection) = self.connections.get_mut(key) else { continue };
+            let Some(connection) = connections.get_mut(key) else { continue };
             if !connection.flow.wants_receive() {
                 continue;
             }
             let socket = connection.socket.clone();
             let (how, op) = if spare > 0 {
                 spare -= 1;
-                (Receiving::Pool, op::RecvMulti::new(socket, &self.pool).into())
+                (Receiving::Pool, op::RecvMulti::new(socket, pool).into())
             } else {
-                let bytes = Vec::with_capacity(self.pool.buffer_bytes() as usize);
+                let bytes = Vec::with_capacity(pool.buffer_bytes() as usize);
                 (Receiving::Heap, op::Recv::new(socket, bytes).into())
             };
             connection.flow.receive_started(how);
-            connection.receive = Some(self.ring.submit(op, key).map_err(|e| rejected(&e))?);
+            connection.receive = Some(shared.submit(op, key)?);
         }
-        self.waiting = waiting; // keeps its memory
+        shared.waiting = waiting; // keeps its memory
         Ok(())
     }
 
@@ -388,14 +422,14 @@ impl Server {
     pub(crate) fn shut_down(mut self) -> String {
         let open = self.connections.len();
         let deadline = Instant::now() + LAST_WAIT;
-        self.stopping = true;
-        let mut going = self.ring.cancel_all().is_ok();
-        while going && self.ring.in_flight() > 0 && Instant::now() < deadline {
+        self.shared.stopping = true;
+        let mut going = self.shared.ring.cancel_all().is_ok();
+        while going && self.shared.ring.in_flight() > 0 && Instant::now() < deadline {
             going = self.turn(Some(deadline)).is_ok();
         }
-        self.counters.enters = self.ring.stats().enters;
-        let leaked = self.ring.close(deadline);
-        self.counters.report(self.stopped_by.unwrap_or("an error"), open, leaked)
+        let counters = self.counters();
+        let leaked = self.shared.ring.close(deadline);
+        counters.report(self.stopped_by.unwrap_or("an error"), open, leaked)
     }
 }
 
@@ -412,6 +446,6 @@ fn rest(bytes: Payload, sent: usize) -> Payload {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("counters", &self.counters).finish_non_exhaustive()
+        f.debug_struct("Server").field("counters", &self.shared.counters).finish_non_exhaustive()
     }
 }
