@@ -121,6 +121,9 @@ fn a_hundred_timers_that_have_expired_all_come() {
     }
 }
 
+/// What never ends while signals come is to fail, and not to hang.
+const STORM: Duration = Duration::from_secs(10);
+
 static SIGNALS: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn count(_: i32) {
@@ -140,8 +143,9 @@ fn in_a_storm(body: impl FnOnce()) -> u32 {
     // SAFETY: the call takes no arguments.
     let target = unsafe { libc::pthread_self() };
     let start = SIGNALS.load(Ordering::Relaxed);
+    let began = Instant::now();
     let storm = thread::spawn(move || {
-        while !OVER.load(Ordering::Relaxed) {
+        while !OVER.load(Ordering::Relaxed) && began.elapsed() < STORM {
             // SAFETY: the thread is joined below, by the one that is signalled: it is alive.
             unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
             thread::yield_now();
@@ -151,6 +155,7 @@ fn in_a_storm(body: impl FnOnce()) -> u32 {
     testing::until("the storm has begun", || SIGNALS.load(Ordering::Relaxed) > start);
     let before = SIGNALS.load(Ordering::Relaxed);
     body();
+    assert!(began.elapsed() < STORM, "it ended only after the storm");
     OVER.store(true, Ordering::Relaxed);
     assert!(storm.as_pthread_t() != 0);
     storm.join().expect("it only signals");
