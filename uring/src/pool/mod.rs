@@ -120,12 +120,14 @@ impl Pool {
     }
 
     /// How many buffers there are.
+    #[inline]
     #[must_use]
     pub fn buffers(&self) -> u16 {
         self.inner.shared.buffers
     }
 
     /// The size of each, in bytes.
+    #[inline]
     #[must_use]
     pub fn buffer_bytes(&self) -> u32 {
         self.inner.shared.buffer_bytes
@@ -178,18 +180,31 @@ impl Pool {
     /// # Safety
     ///
     /// `cqe` is a completion of an entry that picks from this pool, and is passed once.
+    #[inline]
     pub unsafe fn take(&self, cqe: Cqe) -> io::Result<Option<RecvBuf>> {
-        let Some(id) = cqe.buffer_id().filter(|id| *id < self.buffers()) else {
-            return cqe.result().map(|_| None);
-        };
-        self.inner.lent.set(self.inner.lent.get() + 1);
-        // MSG_TRUNC, from a raw entry, counts what did not fit
-        let length = u32::try_from(cqe.raw_result()).unwrap_or(0).min(self.buffer_bytes());
-        let buf = RecvBuf::new(self.inner.clone(), id, length);
-        if length > 0 {
-            return Ok(Some(buf));
+        if let (Some(id), Ok(length @ 1..)) = (cqe.buffer_id(), u32::try_from(cqe.raw_result())) {
+            if id < self.buffers() {
+                // MSG_TRUNC, from a raw entry, counts what did not fit
+                return Ok(Some(self.lend(id, length.min(self.buffer_bytes()))));
+            }
         }
-        // of an error, or of nothing, the buffer goes straight back
+        self.take_nothing(cqe)
+    }
+
+    /// The buffer of this number, which the kernel has filled.
+    #[inline]
+    fn lend(&self, id: u16, length: u32) -> RecvBuf {
+        self.inner.lent.set(self.inner.lent.get() + 1);
+        RecvBuf::new(self.inner.clone(), id, length)
+    }
+
+    /// What a completion without data says; of an error, or of nothing, a buffer goes straight
+    /// back.
+    #[cold]
+    fn take_nothing(&self, cqe: Cqe) -> io::Result<Option<RecvBuf>> {
+        if let Some(id) = cqe.buffer_id().filter(|id| *id < self.buffers()) {
+            drop(self.lend(id, 0));
+        }
         cqe.result().map(|_| None)
     }
 

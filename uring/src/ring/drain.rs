@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    engine::{Claim, Engine},
+    engine::{Engine, is_internal},
     table::Table,
 };
 use crate::{abi::token::Token, kernel, operation::Operation};
@@ -31,8 +31,8 @@ pub(super) fn until<O: Operation, C>(
     // nothing goes on after the ring: all that was queued can be forgotten
     take_back(engine, table, false);
     // completions that a scope met belong to this table too
-    while let Some(cqe) = engine.outer.pop_front() {
-        if let Claim::Ours(found) = engine.claim(table, &cqe) {
+    while let Some(cqe) = engine.pop_met() {
+        if let Some(found) = engine.claim(table, &cqe) {
             drop(engine.event(table, found, cqe));
         }
     }
@@ -107,9 +107,9 @@ fn end<O: Operation, C>(
 fn reap<O: Operation, C>(engine: &mut Engine, table: &mut Table<'_, O, C>) {
     while let Some(cqe) = engine.pop() {
         match engine.claim(table, &cqe) {
-            Claim::Ours(found) => drop(engine.event(table, found, cqe)),
-            Claim::Internal => {}
-            Claim::Unknown => engine.outer.push_back(cqe),
+            Some(found) => drop(engine.event(table, found, cqe)),
+            None if is_internal(&cqe) => {}
+            None => engine.keep_met(cqe),
         }
     }
 }

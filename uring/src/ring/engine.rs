@@ -45,10 +45,7 @@ pub struct Stats {
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) raw: RawRing,
-    /// Read to make room in the completion queue; older than what is in it.
-    backlog: VecDeque<Cqe>,
-    /// Met by a scope, but not its own: older still.
-    pub(super) outer: VecDeque<Cqe>,
+    kept: Kept,
     /// Where the next scope's generations start.
     pub(super) scope_generation: u32,
     submitted: u64,
@@ -66,15 +63,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(1);
 
 impl Engine {
     pub(super) const fn new(raw: RawRing) -> Self {
-        Self {
-            raw,
-            backlog: VecDeque::new(),
-            outer: VecDeque::new(),
-            scope_generation: 0,
-            submitted: 0,
-            completed: 0,
-            stale: 0,
-        }
+        Self { raw, kept: Kept::new(), scope_generation: 0, submitted: 0, completed: 0, stale: 0 }
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -88,25 +77,50 @@ impl Engine {
     }
 
     /// The next completion that no scope has met, oldest first.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<Cqe> {
-        if self.backlog.is_empty() { self.raw.take() } else { self.backlog.pop_front() }
+        if self.kept.count > 0 { self.pop_kept() } else { self.raw.take() }
+    }
+
+    #[cold]
+    fn pop_kept(&mut self) -> Option<Cqe> {
+        self.kept.pop_backlog().or_else(|| self.raw.take())
     }
 
     /// The next completion, oldest first.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop_outer(&mut self) -> Option<Cqe> {
-        if self.outer.is_empty() { self.pop() } else { self.outer.pop_front() }
+        if self.kept.count > 0 { self.pop_kept_outer() } else { self.raw.take() }
+    }
+
+    #[cold]
+    fn pop_kept_outer(&mut self) -> Option<Cqe> {
+        self.kept.pop_outer().or_else(|| self.pop_kept())
+    }
+
+    /// A completion that a scope has met, oldest first; none of those that nobody has looked at.
+    pub(super) fn pop_met(&mut self) -> Option<Cqe> {
+        self.kept.pop_outer()
+    }
+
+    /// Keeps a completion that a scope has met and that is not its own.
+    pub(super) fn keep_met(&mut self, cqe: Cqe) {
+        self.kept.push_outer(cqe);
+    }
+
+    /// How many completions scopes have met that were not theirs.
+    pub(super) fn met(&self) -> u32 {
+        u32::try_from(self.kept.outer.len()).unwrap_or(u32::MAX)
     }
 
     /// How many completions were read and are kept.
     fn kept(&self) -> u32 {
-        u32::try_from(self.backlog.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.kept.backlog.len()).unwrap_or(u32::MAX)
     }
 
     fn keep_completions(&mut self) {
         while let Some(cqe) = self.raw.take() {
-            self.backlog.push_back(cqe);
+            self.kept.push_backlog(cqe);
         }
     }
 
@@ -194,8 +208,8 @@ impl Engine {
         Ok(ready.saturating_add(kept))
     }
 
-    /// Queues an operation.
-    #[inline]
+    /// Queues an operation. Inlined, so that it is built in the table and not before.
+    #[inline(always)]
     pub(super) fn submit<O: Operation, C>(
         &mut self,
         table: &mut Table<'_, O, C>,
@@ -213,6 +227,7 @@ impl Engine {
 
     /// Queues an operation that there is no room for yet, or says why it cannot be.
     #[cold]
+    #[inline(never)]
     fn make_room<O: Operation, C>(
         &mut self,
         table: &mut Table<'_, O, C>,
@@ -240,7 +255,7 @@ impl Engine {
 
     /// Puts an operation into the table, which has room, and its entry into the `slot` of the
     /// queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn place<O: Operation, C>(
         &mut self,
         table: &mut Table<'_, O, C>,
@@ -287,19 +302,27 @@ impl Engine {
         if table.owns(id.token) { self.cancel(id.token, None) } else { Ok(()) }
     }
 
-    /// Says whose a completion is.
-    #[inline]
-    pub(super) fn claim<O: Operation, C>(&mut self, table: &Table<'_, O, C>, cqe: &Cqe) -> Claim {
-        let token = Token::from_user_data(cqe.user_data());
-        if let Some(found) = table.find(token) {
-            self.completed += 1;
-            return Claim::Ours(found);
-        }
-        if token.class() == Class::INTERNAL { Claim::Internal } else { Claim::Unknown }
+    /// The live operation that a completion belongs to.
+    #[inline(always)]
+    pub(super) fn claim<O: Operation, C>(
+        &mut self,
+        table: &Table<'_, O, C>,
+        cqe: &Cqe,
+    ) -> Option<Found> {
+        let found = table.find(Token::from_user_data(cqe.user_data()))?;
+        self.completed += 1;
+        Some(found)
     }
 
-    /// The event of a completion that the table has claimed.
-    #[inline]
+    /// Counts a completion that belongs to no operation, unless it answers a cancel of ours.
+    #[cold]
+    pub(super) fn dismiss(&mut self, cqe: &Cqe) {
+        self.stale += u64::from(!is_internal(cqe));
+    }
+
+    /// The event of a completion that the table has claimed. Inlined, so that what nobody looks at
+    /// is not even written.
+    #[inline(always)]
     pub(super) fn event<'t, O: Operation, C>(
         &self,
         table: &'t mut Table<'_, O, C>,
@@ -320,18 +343,50 @@ impl Engine {
         let output = unsafe { op.finish(cqe) };
         Event::Done { id, ctx, output, cqe }
     }
-
-    pub(super) const fn count_stale(&mut self) {
-        self.stale += 1;
-    }
 }
 
-/// Whose a completion is.
-pub(super) enum Claim {
-    Ours(Found),
-    /// The answer to a cancel of ours.
-    Internal,
-    Unknown,
+/// Whether a completion is the answer to an entry of the ring's own, or a filler.
+pub(super) fn is_internal(cqe: &Cqe) -> bool {
+    Token::from_user_data(cqe.user_data()).class() == Class::INTERNAL
+}
+
+/// Completions that were read before somebody wanted them.
+#[derive(Debug)]
+struct Kept {
+    /// Read to make room in the completion queue; older than what is in it.
+    backlog: VecDeque<Cqe>,
+    /// Met by a scope, but not its own: older still.
+    outer: VecDeque<Cqe>,
+    /// How many there are: one look instead of two, since most often there are none.
+    count: usize,
+}
+
+impl Kept {
+    const fn new() -> Self {
+        Self { backlog: VecDeque::new(), outer: VecDeque::new(), count: 0 }
+    }
+
+    fn push_backlog(&mut self, cqe: Cqe) {
+        self.backlog.push_back(cqe);
+        self.count += 1;
+    }
+
+    fn push_outer(&mut self, cqe: Cqe) {
+        self.outer.push_back(cqe);
+        self.count += 1;
+    }
+
+    fn pop_backlog(&mut self) -> Option<Cqe> {
+        let cqe = self.backlog.pop_front()?;
+        self.count -= 1;
+        Some(cqe)
+    }
+
+    fn pop_outer(&mut self) -> Option<Cqe> {
+        let cqe = self.outer.pop_front()?;
+        self.count -= 1;
+        Some(cqe)
+    }
 }
 
 fn is_busy(error: &io::Error) -> bool {

@@ -9,7 +9,7 @@ use std::{
 use super::{
     chain::Chain,
     drain,
-    engine::{Claim, Engine, Stats},
+    engine::{Engine, Stats},
     error::Rejected,
     event::Event,
     scope::{self, Scope},
@@ -178,7 +178,7 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     #[doc(alias("io_uring_submit", "io_uring_submit_and_wait"))]
     #[doc(alias("io_uring_submit_and_wait_timeout", "io_uring_wait_cqe"))]
     pub fn wait(&mut self, min: u32, until: Option<Instant>) -> io::Result<u32> {
-        let outer = self.met_by_scopes();
+        let outer = self.engine.met();
         let ready = self.engine.wait(min.saturating_sub(outer), until)?;
         Ok(ready.saturating_add(outer))
     }
@@ -200,14 +200,9 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
         until: Option<Instant>,
         mask: Option<&libc::sigset_t>,
     ) -> io::Result<u32> {
-        let outer = self.met_by_scopes();
+        let outer = self.engine.met();
         let ready = self.engine.wait_interruptible(min.saturating_sub(outer), until, mask)?;
         Ok(ready.saturating_add(outer))
-    }
-
-    /// How many completions scopes have met that were not theirs.
-    fn met_by_scopes(&self) -> u32 {
-        u32::try_from(self.engine.outer.len()).unwrap_or(u32::MAX)
     }
 
     /// The next thing that has happened, if there is one; never a system call.
@@ -218,13 +213,10 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     pub fn next(&mut self) -> Option<Event<'_, O, C>> {
         loop {
             let cqe = self.engine.pop_outer()?;
-            match self.engine.claim(&self.table, &cqe) {
-                Claim::Ours(found) => {
-                    return Some(self.engine.event(&mut self.table, found, cqe));
-                }
-                Claim::Internal => {}
-                Claim::Unknown => self.engine.count_stale(),
+            if let Some(found) = self.engine.claim(&self.table, &cqe) {
+                return Some(self.engine.event(&mut self.table, found, cqe));
             }
+            self.engine.dismiss(&cqe);
         }
     }
 

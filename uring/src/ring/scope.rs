@@ -5,7 +5,7 @@ use std::{io, marker::PhantomData, time::Instant};
 use super::{
     chain::Chain,
     drain,
-    engine::{Claim, Engine},
+    engine::{Engine, is_internal},
     error::{Reason, Rejected},
     event::Event,
     table::{Entry, Table, TooMany},
@@ -170,12 +170,10 @@ impl<'s, P: Operation, X> Scope<'s, P, X> {
         loop {
             let cqe = self.engine.pop()?;
             match self.engine.claim(&self.table, &cqe) {
-                Claim::Ours(found) => {
-                    return Some(self.engine.event(&mut self.table, found, cqe));
-                }
-                Claim::Internal => {}
+                Some(found) => return Some(self.engine.event(&mut self.table, found, cqe)),
+                None if is_internal(&cqe) => {}
                 // the ring's own, or nobody's: the ring will tell
-                Claim::Unknown => self.engine.outer.push_back(cqe),
+                None => self.engine.keep_met(cqe),
             }
         }
     }
