@@ -88,7 +88,7 @@ macro_rules! operations {
             type Item = $item $(<$($life),+>)?;
             type Output = $output $(<$($life),+>)?;
 
-            #[inline]
+            #[inline(always)]
             unsafe fn prepare(&mut self, sqe: &mut $crate::Sqe) {
                 match self {
                     $(Self::$name(op) => {
@@ -98,7 +98,7 @@ macro_rules! operations {
                 }
             }
 
-            #[inline]
+            #[inline(always)]
             unsafe fn item(this: *mut Self, cqe: $crate::Cqe) -> Self::Item {
                 // SAFETY: `this` points to a value that nobody else accesses during the call: what
                 // the kernel may write, an operation with items keeps outside of itself.
@@ -110,7 +110,7 @@ macro_rules! operations {
                 }
             }
 
-            #[inline]
+            #[inline(always)]
             unsafe fn finish(self, cqe: $crate::Cqe) -> Self::Output {
                 match self {
                     $(Self::$name(op) => {

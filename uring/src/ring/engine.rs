@@ -269,12 +269,12 @@ impl Engine {
         unsafe { slot.write(Sqe::from_raw(ZERO)) };
         // SAFETY: the entry was written above, and nobody else accesses it before it is published.
         let entry = unsafe { slot.as_mut() };
-        let token = table.insert(op, ctx, |op, token| {
-            // SAFETY: the table says that the operation sits where it stays, and gives it out again
-            // only for its terminal completion, or when its entry was taken back.
-            unsafe { op.prepare(entry) };
-            entry.seal(token.user_data(), flags);
-        });
+        let mut placed = table.insert(op, ctx);
+        // SAFETY: the table has put the operation where it stays, and gives it out again only for
+        // its terminal completion, or when its entry was taken back.
+        unsafe { placed.op().prepare(entry) };
+        entry.seal(placed.token().user_data(), flags);
+        let token = placed.keep();
         self.raw.sq().advance();
         self.submitted += 1;
         OpId { token, ring: self.raw.id() }

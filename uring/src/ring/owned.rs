@@ -90,7 +90,7 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     /// was made for, if the operation uses a pool of another ring, or if the kernel did not take
     /// what was queued before.
     #[doc(alias = "io_uring_get_sqe")]
-    #[inline]
+    #[inline(always)]
     pub fn submit(&mut self, op: O, ctx: C) -> Result<OpId, Rejected<O, C>> {
         self.engine.submit(&mut self.table, op, ctx)
     }
@@ -209,7 +209,7 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     #[expect(clippy::should_implement_trait, reason = "an event borrows the ring it comes from")]
     #[doc(alias = "io_uring_peek_cqe")]
     #[doc(alias = "io_uring_cqe_seen")]
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Option<Event<'_, O, C>> {
         loop {
             let cqe = self.engine.pop_outer()?;

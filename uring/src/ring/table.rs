@@ -196,31 +196,21 @@ impl<'t, O, C> Table<'t, O, C> {
         slot
     }
 
-    /// Puts an operation where it stays, lets `prepare` see it there, and says its token. There has
-    /// to be room.
-    ///
-    /// If `prepare` panics, the place is free again and the operation is dropped.
-    #[inline]
-    pub(super) fn insert(&mut self, op: O, ctx: C, prepare: impl FnOnce(&mut O, Token)) -> Token {
+    /// Puts an operation where it stays. There has to be room.
+    #[inline(always)]
+    pub(super) fn insert<'u>(&'u mut self, op: O, ctx: C) -> Placed<'u, 't, O, C> {
         let slot = self.vacate();
         let entry = self.entry(slot);
-        let place = self.op(slot);
         // SAFETY: the place is aligned, inside the table, and free, so nothing is overwritten.
-        unsafe { place.write(op) };
+        unsafe { self.op(slot).write(op) };
         // SAFETY: as above; the kernel never sees this part.
-        unsafe { (*entry).ctx = MaybeUninit::new(ctx) };
+        unsafe { self.ctx(slot).write(ctx) };
         // SAFETY: plain data of a place that was written when it was first used.
         let tag = Token::operation_tag(unsafe { (*entry).generation });
         // SAFETY: as above.
         unsafe { (*entry).tag = tag };
         self.live += 1;
-        let token = Token::from_parts(self.base + slot, tag);
-        let undo = Undo { table: self, slot };
-        // SAFETY: the operation was written above, and the kernel does not know of it before the
-        // entry is submitted: for the length of this call the reference is the only access.
-        prepare(unsafe { &mut *place }, token);
-        std::mem::forget(undo);
-        token
+        Placed { slot, token: Token::from_parts(self.base + slot, tag), table: self }
     }
 
     /// A live operation, or `None` for a token that is stale, foreign or made up.
@@ -246,7 +236,7 @@ impl<'t, O, C> Table<'t, O, C> {
     }
 
     /// Takes an operation out: after its terminal completion, or if it was never submitted.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&mut self, Found { slot }: Found) -> (O, C) {
         let entry = self.entry(slot);
         // SAFETY: a place that was found is inside of the allocation, and this is plain data.
@@ -281,13 +271,38 @@ impl<'t, O, C> Table<'t, O, C> {
     }
 }
 
-/// Frees the place of an operation whose `prepare` panicked.
-struct Undo<'u, 't, O, C> {
+/// An operation that was put into the table, and that the kernel does not know of yet. If it is
+/// dropped, as by a `prepare` that panics, the place is free again and the operation is gone.
+pub(super) struct Placed<'u, 't, O, C> {
     table: &'u mut Table<'t, O, C>,
     slot: u32,
+    token: Token,
 }
 
-impl<O, C> Drop for Undo<'_, '_, O, C> {
+impl<O, C> Placed<'_, '_, O, C> {
+    /// The operation, where it stays.
+    #[inline(always)]
+    pub(super) fn op(&mut self) -> &mut O {
+        // SAFETY: the operation was written when `self` was made, and the kernel does not know of
+        // it: the borrow of `self` is the only access.
+        unsafe { &mut *self.table.op(self.slot) }
+    }
+
+    pub(super) const fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Leaves the operation in the table: from now on the kernel may know of it.
+    #[inline(always)]
+    pub(super) fn keep(self) -> Token {
+        let token = self.token;
+        std::mem::forget(self);
+        token
+    }
+}
+
+impl<O, C> Drop for Placed<'_, '_, O, C> {
+    #[cold]
     fn drop(&mut self) {
         drop(self.table.remove(Found { slot: self.slot }));
     }
@@ -324,7 +339,7 @@ mod tests {
     }
 
     fn put<O, C>(table: &mut Table<'_, O, C>, op: O, ctx: C) -> Token {
-        table.insert(op, ctx, |_, _| {})
+        table.insert(op, ctx).keep()
     }
 
     fn take<O, C>(table: &mut Table<'_, O, C>, token: Token) -> Option<(O, C)> {
@@ -403,9 +418,9 @@ mod tests {
         let mut table = table(64, 0, 0);
         let mut seen = HashMap::new();
         for number in 0..64_u64 {
-            table.insert(number, (), |op, token| {
-                seen.insert(token.user_data(), std::ptr::from_mut(op) as usize);
-            });
+            let mut placed = table.insert(number, ());
+            let address = std::ptr::from_mut(placed.op()) as usize;
+            seen.insert(placed.keep().user_data(), address);
         }
         let mut table = Box::new(table); // the table itself moves, the operations do not
         for (user_data, address) in seen {
@@ -437,7 +452,8 @@ mod tests {
     fn a_panic_in_prepare_frees_the_place() {
         let mut table = table(1, 0, 0);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            table.insert(vec![1], (), |_, _| panic!("prepare"))
+            let _placed = table.insert(vec![1], ());
+            panic!("prepare");
         }));
         assert!(result.is_err());
         assert_eq!(table.live(), 0);

@@ -120,7 +120,9 @@ fn traced(body: impl FnOnce() -> u64) -> Option<(u64, u64)> {
 #[test]
 fn the_ring_counts_each_enter_that_strace_sees() {
     isolated!();
-    for mode in Mode::ALL {
+    // whether a mode is there is asked of a ring that is none of these, and that enters too
+    let there = |mode: &Mode| mode.ring::<op::Timeout, ()>(8, 64).is_some();
+    for mode in Mode::ALL.into_iter().filter(there) {
         let traced = traced(|| {
             let Some(mut ring) = mode.ring::<op::Timeout, ()>(8, 64) else { return 0 };
             for _ in 0..3 {

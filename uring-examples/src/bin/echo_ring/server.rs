@@ -64,8 +64,10 @@ struct Shared {
 }
 
 impl Shared {
-    fn submit(&mut self, op: Op, key: Key) -> Result<OpId, Failure> {
-        let submitted = self.ring.submit(op, key);
+    /// Inlined, so that which operation it is is known there.
+    #[inline(always)]
+    fn submit(&mut self, op: impl Into<Op>, key: Key) -> Result<OpId, Failure> {
+        let submitted = self.ring.submit(op.into(), key);
         submitted.map_err(|e| Failure::new("the ring does not take an operation", &e))
     }
 
@@ -77,7 +79,7 @@ impl Shared {
 impl Connection {
     fn send(&mut self, key: Key, bytes: Payload, shared: &mut Shared) -> Result<(), Failure> {
         let op = op::Send::new(self.socket.clone(), bytes).wait_all();
-        self.send = Some(shared.submit(op.into(), key)?);
+        self.send = Some(shared.submit(op, key)?);
         Ok(())
     }
 
@@ -124,7 +126,7 @@ impl Connection {
             }
             Step::Finish => {
                 let op = op::Shutdown::new(self.socket.clone(), Shutdown::Write);
-                self.send = Some(shared.submit(op.into(), key)?);
+                self.send = Some(shared.submit(op, key)?);
             }
             Step::Close => return Ok(true),
         }
@@ -179,7 +181,7 @@ impl Server {
 
     /// Serves until a signal comes.
     pub(crate) fn serve(&mut self, signals: &Signals, stats: bool) -> Result<(), Failure> {
-        self.shared.submit(signals.next().into(), NOBODY)?;
+        self.shared.submit(signals.next(), NOBODY)?;
         self.accept()?;
         let second = Duration::from_secs(1);
         let mut tick = stats.then(|| Instant::now() + second);
@@ -213,22 +215,27 @@ impl Server {
             // An event borrows the ring. The patterns take what is needed out of it, so the borrow
             // ends with them, and the ring is free for what is submitted next.
             match self.shared.ring.next() {
-                Some(Event::Item { ctx: &mut key, item: OpItem::Receive(bytes), .. }) => {
-                    self.received(key, bytes)?;
-                }
-                Some(Event::Item { item: OpItem::Accept(Ok(socket)), .. }) => {
-                    self.accepted(socket)?;
-                }
+                Some(Event::Item { ctx: &mut key, item, .. }) => self.item(key, item)?,
                 Some(Event::Done { ctx: key, output, .. }) => self.done(key, output)?,
-                Some(_) => {} // an error ends its operation, and the others have no items
+                Some(_) => {}
                 None => break,
             }
         }
         self.start_receives()
     }
 
+    #[inline(always)]
+    fn item(&mut self, key: Key, item: OpItem) -> Result<(), Failure> {
+        match item {
+            OpItem::Receive(bytes) => self.received(key, bytes),
+            OpItem::Accept(Ok(socket)) => self.accepted(socket),
+            _ => Ok(()), // an error ends its operation, and the others have no items
+        }
+    }
+
     /// The sockets in the outputs are dropped at once: the connection's own is then the last one,
     /// and can be closed.
+    #[inline(always)]
     fn done(&mut self, key: Key, output: OpOutput) -> Result<(), Failure> {
         match output {
             OpOutput::Accept((result, _)) => self.accept_ended(result),
@@ -270,7 +277,7 @@ impl Server {
             return Ok(());
         }
         let listener = self.listener.clone();
-        self.shared.submit(op::AcceptMulti::new(listener).into(), NOBODY).map(drop)
+        self.shared.submit(op::AcceptMulti::new(listener), NOBODY).map(drop)
     }
 
     fn accepted(&mut self, socket: OwnedFd) -> Result<(), Failure> {
@@ -384,7 +391,7 @@ impl Server {
         let Connection { socket, .. } = self.connections.remove(key);
         let last = Rc::into_inner(socket).ok_or("an operation still has the socket");
         let op = op::Close::new(last.map_err(String::from)?);
-        self.shared.submit(op.into(), NOBODY).map(drop)
+        self.shared.submit(op, NOBODY).map(drop)
     }
 
     /// Starts the receives that were asked for in this turn: late, because until now sends gave
@@ -403,7 +410,7 @@ impl Server {
                 continue;
             }
             let socket = connection.socket.clone();
-            let (how, op) = if spare > 0 {
+            let (how, op): (_, Op) = if spare > 0 {
                 spare -= 1;
                 (Receiving::Pool, op::RecvMulti::new(socket, pool).into())
             } else {
