@@ -77,6 +77,7 @@ impl Shared {
 }
 
 impl Connection {
+    #[inline(always)]
     fn send(&mut self, key: Key, bytes: Payload, shared: &mut Shared) -> Result<(), Failure> {
         let op = op::Send::new(self.socket.clone(), bytes).wait_all();
         self.send = Some(shared.submit(op, key)?);
