@@ -11,7 +11,7 @@ use std::{
 pub(crate) const GENERATION_MASK: u32 = (1 << 28) - 1;
 
 const CLASS_SHIFT: u32 = 60;
-const TAG_SHIFT: u32 = 32;
+const GENERATION_SHIFT: u32 = 32;
 
 /// Who a completion is for: the upper four bits of `user_data`.
 ///
@@ -40,21 +40,11 @@ impl Token {
     pub(crate) const STAND_IN: Self = Self(u64::MAX);
 
     /// The token of an operation; `generation` is at most [`GENERATION_MASK`].
-    #[cfg(test)]
+    #[inline]
     pub(crate) const fn operation(index: u32, generation: u32) -> Self {
-        Self::from_parts(index, Self::operation_tag(generation))
-    }
-
-    /// The upper half of an operation's token. Never 0.
-    #[inline]
-    pub(crate) const fn operation_tag(generation: u32) -> u32 {
         debug_assert!(generation <= GENERATION_MASK);
-        (Class::OPERATION.0 as u32) << (CLASS_SHIFT - TAG_SHIFT) | generation
-    }
-
-    #[inline]
-    pub(crate) const fn from_parts(index: u32, tag: u32) -> Self {
-        Self((tag as u64) << TAG_SHIFT | index as u64)
+        let class = (Class::OPERATION.0 as u64) << CLASS_SHIFT;
+        Self(class | (generation as u64) << GENERATION_SHIFT | index as u64)
     }
 
     #[inline]
@@ -67,13 +57,6 @@ impl Token {
         self.0
     }
 
-    /// Class and generation: what tells one use of a place from the next.
-    #[inline]
-    pub(crate) const fn tag(self) -> u32 {
-        let [.., a, b, c, d] = self.0.to_le_bytes();
-        u32::from_le_bytes([a, b, c, d])
-    }
-
     #[inline]
     pub(crate) const fn class(self) -> Class {
         let [.., top] = self.0.to_le_bytes();
@@ -81,7 +64,8 @@ impl Token {
     }
 
     pub(crate) const fn generation(self) -> u32 {
-        self.tag() & GENERATION_MASK
+        let [.., a, b, c, d] = self.0.to_le_bytes();
+        u32::from_le_bytes([a, b, c, d]) & GENERATION_MASK
     }
 
     #[inline]

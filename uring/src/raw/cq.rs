@@ -1,13 +1,14 @@
 //! The completion queue: the kernel writes entries and the tail, we move the head.
 
 use std::{
+    marker::PhantomData,
     ptr::NonNull,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use uring_sys as sys;
 
-use super::cursors::Place;
+use super::cursors::{Cursors, Place};
 use crate::{abi::cqe::Cqe, kernel::map::RingMemory};
 
 /// Our side of the completion queue.
@@ -16,8 +17,6 @@ pub(crate) struct Cq {
     entries: NonNull<sys::io_uring_cqe>,
     mask: u32,
     at: Place,
-    /// The head that the kernel knows. Behind ours, it has yet to learn what was read.
-    released: u32,
     khead: NonNull<AtomicU32>,
     ktail: NonNull<AtomicU32>,
     koverflow: NonNull<AtomicU32>,
@@ -29,17 +28,18 @@ impl Cq {
         // SAFETY: `ring` checked that a u32 lies there; the kernel wrote it before `mmap`.
         let mask = unsafe { memory.ring::<u32>(off.ring_mask, 1).read() };
         assert_eq!(mask, params.cq_entries - 1, "the kernel's mask fits its number of entries");
-        let mut cq = Self {
+        let cq = Self {
             entries: memory.ring(off.cqes, params.cq_entries),
             mask,
             at,
-            released: 0,
             khead: memory.ring(off.head, 1),
             ktail: memory.ring(off.tail, 1),
             koverflow: memory.ring(off.overflow, 1),
         };
-        cq.released = cq.khead().load(Ordering::Relaxed);
-        cq.at.cq_head.set(cq.released);
+        let head = cq.khead().load(Ordering::Relaxed);
+        cq.at.cq_head.set(head);
+        cq.at.cq_end.set(head);
+        cq.at.cq_released.set(head);
         cq
     }
 
@@ -83,43 +83,75 @@ impl Cq {
     /// No more than half of the queue are found at once, so that the kernel has room for new ones
     /// while the old ones are dealt with.
     #[inline(never)]
-    fn find_more(&mut self) -> u32 {
+    fn find_more(&self) -> bool {
         self.release();
         let more = self.ready().min(self.mask / 2 + 1);
-        self.at.cq_left.set(more);
-        more
+        self.at.cq_end.set(self.at.cq_head.get().wrapping_add(more));
+        more > 0
     }
 
-    /// Reads the next completion. The kernel learns of it with others, by
-    /// [`release`](Self::release).
+    /// The completion that is next; there has to be one.
     #[inline]
-    pub(super) fn take(&mut self) -> Option<Cqe> {
-        let mut left = self.at.cq_left.get();
-        if left == 0 {
-            left = self.find_more();
-            if left == 0 {
-                return None;
-            }
-        }
+    fn read(&self) -> Cqe {
         let head = self.at.cq_head.get();
         // SAFETY: `add` stays inside the array: the index is masked, and the array has mask + 1.
         let entry = unsafe { self.entries.add((head & self.mask) as usize) };
-        self.at.cq_left.set(left - 1);
         self.at.cq_head.set(head.wrapping_add(1));
-        // SAFETY: what was counted as left was written before the tail that we acquired, and stays
-        // unchanged until the head is stored.
-        Some(Cqe::new(unsafe { entry.read() }))
+        // SAFETY: what lies before the end was written before the tail that we acquired, and stays
+        // unchanged until the head is stored. In a forked child nothing does: it
+        // finds head and end equal.
+        Cqe::new(unsafe { entry.read() })
+    }
+
+    /// Reads the next completion. The kernel learns of it with others, when
+    /// [`release`](Self::release) is called: before a wait, at the latest.
+    #[inline]
+    pub(super) fn take(&self) -> Option<Cqe> {
+        if self.at.cq_head.get() == self.at.cq_end.get() && !self.find_more() {
+            return None;
+        }
+        Some(self.read())
     }
 
     /// Lets the kernel reuse what was taken, if it does not know yet.
     #[inline]
-    pub(super) fn release(&mut self) {
-        let head = self.at.cq_head.get();
-        if head != self.released && !self.at.is_forked() {
-            self.released = head;
-            // Release pairs with the kernel's acquire of the head: our reads come first.
-            self.khead().store(head, Ordering::Release);
-        }
+    pub(super) fn release(&self) {
+        release(&self.at, self.khead);
+    }
+
+    /// What can release completions from elsewhere.
+    pub(super) fn releaser(&self) -> Releaser {
+        Releaser { khead: self.khead, at: self.at.clone() }
+    }
+}
+
+/// Releases completions for who enters the kernel apart from the queue.
+#[derive(Debug)]
+pub(super) struct Releaser {
+    khead: NonNull<AtomicU32>,
+    at: Place,
+}
+
+impl Releaser {
+    /// Lets the kernel reuse what was taken, if it does not know yet: whoever waits must not be
+    /// told of completions that were read.
+    #[inline]
+    pub(super) fn release(&self) {
+        release(&self.at, self.khead);
+    }
+}
+
+/// Tells the kernel what was read, if it does not know yet. In a forked child there is nothing that
+/// it does not know.
+#[inline]
+fn release(at: &Cursors, khead: NonNull<AtomicU32>) {
+    let head = at.cq_head.get();
+    if head != at.cq_released.get() {
+        at.cq_released.set(head);
+        // SAFETY: as in `Cq::khead`: whoever has the pointer holds or borrows the ring.
+        let khead = unsafe { khead.as_ref() };
+        // Release pairs with the kernel's acquire of the head: our reads come first.
+        khead.store(head, Ordering::Release);
     }
 }
 
@@ -132,17 +164,28 @@ impl Cq {
 /// [`RawRing::completions`]: crate::RawRing::completions
 #[derive(Debug)]
 pub struct Completions<'r> {
-    cq: &'r mut Cq,
-    /// Where the next one is: the cursor's value, kept here so that a loop keeps it in a register.
-    head: u32,
+    cq: &'r Cq,
+    // Copies of what the queue has, so that a loop keeps them in registers.
+    at: &'r Cursors,
+    entries: NonNull<sys::io_uring_cqe>,
+    mask: u32,
+    /// Nobody else reads completions meanwhile.
+    _queue: PhantomData<&'r mut Cq>,
 }
 
 impl<'r> Completions<'r> {
     #[inline]
     pub(super) fn new(cq: &'r mut Cq) -> Self {
-        cq.at.cq_left.set(cq.ready());
-        let head = cq.at.cq_head.get();
-        Self { cq, head }
+        let cq = &*cq;
+        let at: &Cursors = &cq.at;
+        let end = if cq.at.is_forked() {
+            at.cq_head.get()
+        } else {
+            // Acquire pairs with the kernel's release of the tail: the entries are written by then.
+            cq.ktail().load(Ordering::Acquire)
+        };
+        at.cq_end.set(end);
+        Self { cq, at, entries: cq.entries, mask: cq.mask, _queue: PhantomData }
     }
 }
 
@@ -151,25 +194,21 @@ impl Iterator for Completions<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Cqe> {
-        let at = &self.cq.at;
-        let left = at.cq_left.get();
-        if left == 0 {
+        let head = self.at.cq_head.get();
+        if head == self.at.cq_end.get() {
             return None;
         }
-        at.cq_left.set(left - 1);
         // SAFETY: `add` stays inside the array: the index is masked, and the array has mask + 1.
-        let entry = unsafe { self.cq.entries.add((self.head & self.cq.mask) as usize) };
-        self.head = self.head.wrapping_add(1);
+        let entry = unsafe { self.entries.add((head & self.mask) as usize) };
         // At once, not in the drop: who forgets this must not get the same completions again.
-        at.cq_head.set(self.head);
-        // SAFETY: what was counted as left was written before the tail that we acquired, and stays
-        // unchanged until the head is stored.
+        self.at.cq_head.set(head.wrapping_add(1));
+        // SAFETY: as in `Cq::read`.
         Some(Cqe::new(unsafe { entry.read() }))
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.cq.at.cq_left.get() as usize;
+        let left = self.at.cq_end.get().wrapping_sub(self.at.cq_head.get()) as usize;
         (left, Some(left))
     }
 }
@@ -179,6 +218,6 @@ impl ExactSizeIterator for Completions<'_> {}
 impl Drop for Completions<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.cq.release();
+        release(self.at, self.cq.khead);
     }
 }

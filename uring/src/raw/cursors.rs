@@ -6,20 +6,31 @@ use crate::kernel::map::Private;
 
 /// Our own counters of both queues, which run free and wrap.
 ///
-/// They lie on memory that the kernel wipes at fork: a child finds a submission queue without room
-/// and a completion queue without completions, goes the slow way, and is told there that the ring
-/// is not its own. So the fast way needs no check.
+/// They lie on memory that the kernel wipes at fork: a child finds two counters equal that mean
+/// «full» for the submission queue and «empty» for the completion queue. So it goes the slow way,
+/// and is told there that the ring is not its own; the fast way needs no check.
 #[derive(Debug)]
 pub(crate) struct Cursors {
+    /// What is to be done before the kernel is entered: [`NOTHING`], most often.
+    before_enter: Cell<u32>,
     /// Where the next entry goes; the kernel knows it after it was published.
     pub(super) sq_tail: Cell<u32>,
-    /// How many more entries can be written, as far as we know.
-    pub(super) sq_room: Cell<u32>,
+    /// Where the tail has to stop, as far as we know: the queue is full there.
+    pub(super) sq_limit: Cell<u32>,
     /// Where the next completion is; the kernel knows it after it was released.
     pub(super) cq_head: Cell<u32>,
-    /// How many completions can be read, as far as we know.
-    pub(super) cq_left: Cell<u32>,
+    /// Where the completions end, as far as we know.
+    pub(super) cq_end: Cell<u32>,
+    /// The head that the kernel knows. Behind ours, it has yet to learn what was read.
+    pub(super) cq_released: Cell<u32>,
 }
+
+/// Nothing is to be done before the kernel is entered.
+const NOTHING: u32 = 1;
+/// Buffers that came back are to be shown to it.
+const SHOW_OFFERS: u32 = 2;
+/// It must not be entered: this is a forked child, where the memory was wiped.
+const IS_FORKED: u32 = 0;
 
 /// The counters of one ring, and the memory that they lie on.
 #[derive(Clone, Debug)]
@@ -31,7 +42,9 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn new() -> io::Result<Self> {
         let birth = Private::new(size_of::<Cursors>())?;
-        Ok(Self { cursors: birth.at(0, 1), birth: Rc::new(birth) })
+        let place = Self { cursors: birth.at(0, 1), birth: Rc::new(birth) };
+        place.before_enter.set(NOTHING);
+        Ok(place)
     }
 
     pub(super) const fn birth(&self) -> &Rc<Private> {
@@ -41,7 +54,18 @@ impl Place {
     /// Whether this process was forked from the one that made the ring.
     #[inline]
     pub(super) fn is_forked(&self) -> bool {
-        self.birth.is_wiped()
+        self.before_enter.get() == IS_FORKED
+    }
+
+    /// Whether the kernel can be entered as it is.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.before_enter.get() == NOTHING
+    }
+
+    /// From now on, buffers are to be shown to the kernel before it is entered.
+    pub(super) fn show_offers(&self) {
+        self.before_enter.set(SHOW_OFFERS);
     }
 }
 

@@ -9,12 +9,10 @@ use std::{
 
 use uring_sys as sys;
 
+use super::cursors::Place;
 use crate::{
     abi::cast::{signed, unsigned},
-    kernel::{
-        self,
-        map::{FORKED, Private},
-    },
+    kernel::{self, map::FORKED},
     pool::buf_ring::BufRing,
 };
 
@@ -25,23 +23,21 @@ pub(crate) struct RingFd {
     /// The index in this task's table of registered rings. Valid on this thread alone: one more
     /// reason why a ring is not `Send`.
     registered: Cell<Option<u32>>,
-    birth: Rc<Private>,
+    at: Place,
     /// The number that the next buffer group tries.
     group: Cell<u16>,
     /// What hands buffers to the kernel; shown to it before each enter.
     offers: RefCell<Vec<Weak<BufRing>>>,
-    has_offers: Cell<bool>,
 }
 
 impl RingFd {
-    pub(super) fn new(fd: OwnedFd, birth: Rc<Private>) -> Self {
+    pub(super) fn new(fd: OwnedFd, at: Place) -> Self {
         Self {
             fd,
             registered: Cell::new(None),
-            birth,
+            at,
             group: Cell::new(0),
             offers: RefCell::default(),
-            has_offers: Cell::new(false),
         }
     }
 
@@ -88,20 +84,26 @@ impl RingFd {
         let mut all = self.offers.borrow_mut();
         all.retain(|offers| offers.strong_count() > 0);
         all.push(Rc::downgrade(offers));
-        self.has_offers.set(true);
+        self.at.show_offers();
     }
 
     /// Shows the buffers that came back since the last enter to the kernel: one store a pool.
-    #[inline]
-    pub(super) fn publish_offers(&self) {
-        if self.has_offers.get() {
-            self.offers.borrow().iter().filter_map(Weak::upgrade).for_each(|o| o.publish());
+    fn publish_offers(&self) {
+        self.offers.borrow().iter().filter_map(Weak::upgrade).for_each(|o| o.publish());
+    }
+
+    /// What has to be done before the kernel is entered. Fails with the errno in a forked child.
+    pub(super) fn prepare_enter(&self) -> Result<(), i32> {
+        if self.is_forked() {
+            return Err(FORKED);
         }
+        self.publish_offers();
+        Ok(())
     }
 
     /// Whether this process was forked from the one that made the ring.
     pub(crate) fn is_forked(&self) -> bool {
-        self.birth.is_wiped()
+        self.at.is_forked()
     }
 
     /// Calls `io_uring_register(2)`; in a forked child it fails, and changes nothing of the

@@ -11,7 +11,7 @@ use std::{
 use uring_sys as sys;
 
 use super::{
-    enter::{self, EnterFlags, Situation},
+    enter::{self, EnterFlags, Situation, SqFlags},
     fd::RingFd,
     sq::View,
 };
@@ -46,34 +46,71 @@ pub(crate) struct Gate {
     /// The registered index of the ring, or its descriptor.
     entrance: i32,
     registered: bool,
+    /// The flags of a wait without a limit, where nothing but the set-up decides them; `None` with a
+    /// submission thread.
+    waiting: Option<EnterFlags>,
     pub(super) granted: Granted,
     pub(super) enters: u64,
 }
 
 impl Gate {
     pub(super) fn new(fd: &Rc<RingFd>, params: &sys::io_uring_params) -> Self {
+        let granted = Granted {
+            flags: SetupFlags::from_bits_retain(params.flags),
+            features: Features::from_bits_retain(params.features),
+            entries: params.sq_entries,
+            completions: params.cq_entries,
+        };
+        let registered = fd.is_registered();
+        let wait = Situation {
+            setup: granted.flags,
+            features: granted.features,
+            registered,
+            sq: SqFlags::empty(),
+            to_submit: 0,
+            min_complete: 1,
+            timed: false,
+            masked: false,
+        };
+        let thread = granted.flags.contains(SetupFlags::SQPOLL);
         Self {
             fd: Rc::clone(fd),
             entrance: fd.entrance(),
-            registered: fd.is_registered(),
-            granted: Granted {
-                flags: SetupFlags::from_bits_retain(params.flags),
-                features: Features::from_bits_retain(params.features),
-                entries: params.sq_entries,
-                completions: params.cq_entries,
-            },
+            registered,
+            // whoever waits gets all events, whatever the queue says of them
+            waiting: enter::flags(wait).filter(|_| !thread),
+            granted,
             enters: 0,
         }
     }
 
-    /// Submits what is published, and waits. Fails with the errno.
+    /// What has to be done before [`enter`](Self::enter). Fails with the errno in a forked child.
+    pub(super) fn prepare(&self) -> Result<(), i32> {
+        self.fd.prepare_enter()
+    }
+
+    /// Submits what is published, and waits. Fails with the errno. [`prepare`](Self::prepare) comes
+    /// before.
     #[inline]
     pub(super) fn enter(&mut self, sq: &View, wait: Wait<'_>) -> Result<u32, i32> {
-        if sq.is_forked() {
-            return Err(FORKED);
-        }
         let Wait { min, timeout, mask } = wait;
-        self.fd.publish_offers();
+        let limited = timeout.is_some() || mask.is_some();
+        match self.waiting {
+            Some(flags) if min > 0 && !limited => {
+                self.call(sq.published(), min, flags, ptr::null(), 0)
+            }
+            _ => self.enter_with(sq, min, timeout, mask),
+        }
+    }
+
+    /// The same where more has to be looked at.
+    fn enter_with(
+        &mut self,
+        sq: &View,
+        min: u32,
+        timeout: Option<Duration>,
+        mask: Option<&libc::sigset_t>,
+    ) -> Result<u32, i32> {
         let to_submit = sq.published();
         if self.granted.flags.contains(SetupFlags::SQPOLL) {
             // Full fence: the thread stores NEED_WAKEUP and then reads the tail, we stored the tail

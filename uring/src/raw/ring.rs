@@ -5,7 +5,7 @@ use std::{
     marker::PhantomData,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     rc::Rc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use uring_sys as sys;
@@ -26,10 +26,7 @@ use crate::{
         time::timespec,
         token::{RingId, Token},
     },
-    kernel::{
-        self,
-        map::{FORKED, RingMemory},
-    },
+    kernel::{self, map::RingMemory},
     pool::{Pool, error::PoolError},
     setup::{
         flags::{Features, SetupFlags},
@@ -99,7 +96,7 @@ impl RawRing {
         let ring_bytes = sq_bytes.max(cq_bytes);
         let birth = Rc::clone(at.birth());
         let memory = RingMemory::map(fd.as_raw_fd(), ring_bytes, entry_bytes, birth)?;
-        let fd = Rc::new(RingFd::new(fd, Rc::clone(at.birth())));
+        let fd = Rc::new(RingFd::new(fd, at.clone()));
         fd.register_itself();
         Ok(Self {
             sq: Sq::new(&memory, params, at.clone()),
@@ -222,8 +219,9 @@ impl RawRing {
     pub fn split(&mut self) -> (Submitter<'_>, SubmissionQueue<'_>, CompletionQueue<'_>) {
         let view = self.sq.view().clone();
         let ext_arg = self.features().contains(Features::EXT_ARG);
+        let completions = self.cq.releaser();
         (
-            Submitter { gate: &mut self.gate, view },
+            Submitter { gate: &mut self.gate, view, completions },
             SubmissionQueue { sq: &mut self.sq },
             CompletionQueue { cq: &mut self.cq, hides_stand_ins: !ext_arg },
         )
@@ -255,6 +253,8 @@ impl RawRing {
     #[doc(alias = "io_uring_submit_and_wait")]
     #[inline]
     pub fn submit_and_wait(&mut self, min: u32) -> io::Result<u32> {
+        // what was read no longer counts as something to wait for
+        self.cq.release();
         self.enter(Wait { min, ..Wait::default() }).map_err(io::Error::from_raw_os_error)
     }
 
@@ -322,6 +322,8 @@ impl RawRing {
         until: Option<Instant>,
         mask: Option<&libc::sigset_t>,
     ) -> Result<(u32, u32), i32> {
+        // what was read no longer counts as something to wait for
+        self.cq.release();
         let missing = if self.cq.ready() >= min { 0 } else { min };
         let left = |until: Instant| until.saturating_duration_since(kernel::now());
         let timeout = until.filter(|_| missing > 0).map(left);
@@ -335,15 +337,12 @@ impl RawRing {
     /// One `io_uring_enter`, or none if there is nothing to enter for. Fails with the errno.
     #[inline]
     pub(crate) fn enter(&mut self, wait: Wait<'_>) -> Result<u32, i32> {
-        if self.sq.view().is_forked() {
-            return Err(FORKED);
+        if !self.sq.view().is_plain() {
+            self.gate.prepare()?;
         }
-        if let Some(timeout) = wait.timeout.filter(|_| !self.features().contains(Features::EXT_ARG))
-        {
-            self.push_stand_in(wait.min, timeout)?;
+        if wait.timeout.is_some() && !self.features().contains(Features::EXT_ARG) {
+            self.push_stand_in(wait)?;
         }
-        // whoever waits has to see that there is room
-        self.cq.release();
         self.sq.publish();
         self.gate.enter(self.sq.view(), wait)
     }
@@ -357,7 +356,7 @@ impl RawRing {
     pub fn wait_for_room(&mut self) -> io::Result<()> {
         loop {
             let answer = match self.enter(Wait::default()) {
-                Ok(_) if self.sq.slot().is_some() => return Ok(()),
+                Ok(_) if self.sq.has_room() => return Ok(()),
                 Ok(_) => self.gate.wait_for_room(self.sq.view()),
                 Err(errno) => Err(errno),
             };
@@ -371,12 +370,12 @@ impl RawRing {
     /// Linux 5.10 has no timeout in the enter: an entry that ends after `min` completions, or when
     /// the time is up, wakes the wait instead.
     #[cold]
-    fn push_stand_in(&mut self, min: u32, timeout: Duration) -> Result<(), i32> {
-        if self.sq.slot().is_none() {
+    fn push_stand_in(&mut self, wait: Wait<'_>) -> Result<(), i32> {
+        if !self.sq.has_room() {
             self.enter(Wait::default())?;
         }
-        let missing = min.saturating_sub(self.cq.ready());
-        *self.stand_in = timespec(timeout);
+        let missing = wait.min.saturating_sub(self.cq.ready());
+        *self.stand_in = timespec(wait.timeout.unwrap_or_default());
         let entry = Sqe::from_raw(sys::io_uring_sqe {
             opcode: sys::IORING_OP_TIMEOUT,
             fd: -1,

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use super::{
-    cq::{Completions, Cq},
+    cq::{Completions, Cq, Releaser},
     enter::SqFlags,
     gate::{Gate, Wait},
     sq::{PushError, Sq, View},
@@ -18,6 +18,7 @@ use crate::{
 pub struct Submitter<'r> {
     pub(super) gate: &'r mut Gate,
     pub(super) view: View,
+    pub(super) completions: Releaser,
 }
 
 impl Submitter<'_> {
@@ -40,7 +41,7 @@ impl Submitter<'_> {
     #[doc(alias = "io_uring_submit_and_wait")]
     pub fn submit_and_wait(&mut self, min: u32) -> io::Result<u32> {
         let wait = Wait { min, ..Wait::default() };
-        self.gate.enter(&self.view, wait).map_err(io::Error::from_raw_os_error)
+        self.enter(wait)
     }
 
     /// The same, and waits no longer than `limit`. Since Linux 5.11.
@@ -58,7 +59,13 @@ impl Submitter<'_> {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let wait = Wait { min, timeout: Some(limit), mask: None };
-        self.gate.enter(&self.view, wait).map_err(io::Error::from_raw_os_error)
+        self.enter(wait)
+    }
+
+    fn enter(&mut self, wait: Wait<'_>) -> io::Result<u32> {
+        self.completions.release();
+        let entered = self.gate.prepare().and_then(|()| self.gate.enter(&self.view, wait));
+        entered.map_err(io::Error::from_raw_os_error)
     }
 
     /// What the kernel says of the submission side.

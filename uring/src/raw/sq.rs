@@ -64,6 +64,12 @@ impl View {
         self.at.is_forked()
     }
 
+    /// Whether the kernel can be entered as it is: see [`Place::is_plain`].
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.at.is_plain()
+    }
+
     /// What the kernel says of the submission side; nothing in a forked child.
     pub(super) fn flags(&self) -> SqFlags {
         if self.is_forked() { SqFlags::empty() } else { self.flags_here() }
@@ -111,8 +117,9 @@ impl Sq {
             kflags: memory.ring(off.flags, 1),
             at,
         };
-        view.at.sq_tail.set(view.ktail().load(Ordering::Relaxed));
-        view.at.sq_room.set(capacity);
+        let tail = view.ktail().load(Ordering::Relaxed);
+        view.at.sq_tail.set(tail);
+        view.at.sq_limit.set(tail.wrapping_add(capacity));
         Self { entries: memory.entries(capacity), mask, capacity, view }
     }
 
@@ -125,55 +132,40 @@ impl Sq {
         self.view.at.sq_tail.get()
     }
 
-    fn set_tail(&self, tail: u32) {
-        let gained = self.tail().wrapping_sub(tail);
-        self.view.at.sq_tail.set(tail);
-        self.view.at.sq_room.set(self.view.at.sq_room.get() + gained);
-    }
-
-    /// Where the next entry goes, or `None` if the queue is full, as it always is in a forked
-    /// child. What was there before is still there.
+    /// Whether another entry can be written: never in a forked child.
     #[inline]
-    pub(crate) fn slot(&mut self) -> Option<NonNull<Sqe>> {
-        if self.view.at.sq_room.get() == 0 && !self.find_room() {
-            return None;
-        }
-        let index = (self.tail() & self.mask) as usize;
-        // SAFETY: `add` stays inside the array: `index` is masked, and the array has mask + 1.
-        let slot = unsafe { self.entries.add(index) };
-        Some(slot.cast()) // `Sqe` is transparent over the kernel's struct
+    pub(crate) fn has_room(&self) -> bool {
+        self.tail() != self.view.at.sq_limit.get() || self.find_room()
     }
 
     #[cold]
     fn find_room(&self) -> bool {
         let room = self.room();
-        self.view.at.sq_room.set(room);
+        self.view.at.sq_limit.set(self.tail().wrapping_add(room));
         room > 0
     }
 
-    /// Writes an entry into the next slot.
+    /// Writes an entry where the next one goes.
     #[inline]
     pub(crate) fn push(&mut self, entry: Sqe) -> Result<(), PushError> {
-        let Some(slot) = self.slot() else { return Err(PushError(entry)) };
-        // SAFETY: the slot is inside the mapping, aligned, and not read by the kernel before the
-        // tail is published.
-        unsafe { slot.write(entry) };
-        self.advance();
+        if !self.has_room() {
+            return Err(PushError(entry));
+        }
+        let tail = self.tail();
+        // SAFETY: `add` stays inside the array: the index is masked, and the array has mask + 1.
+        let place = unsafe { self.entries.add((tail & self.mask) as usize) };
+        // SAFETY: the place is inside the mapping, aligned, and not read by the kernel before the
+        // tail is published; `Sqe` is transparent over the kernel's struct.
+        unsafe { place.cast::<Sqe>().write(entry) };
+        self.view.at.sq_tail.set(tail.wrapping_add(1));
         Ok(())
-    }
-
-    /// Counts the entry that was written to the [`slot`](Self::slot).
-    #[inline]
-    pub(crate) fn advance(&mut self) {
-        let at = &self.view.at;
-        at.sq_tail.set(at.sq_tail.get().wrapping_add(1));
-        at.sq_room.set(at.sq_room.get() - 1);
     }
 
     /// Forgets the last `count` entries, which were not published.
     pub(crate) fn take_back(&mut self, count: u32) {
-        debug_assert!(count <= self.tail().wrapping_sub(self.view.ktail().load(Ordering::Relaxed)));
-        self.set_tail(self.tail().wrapping_sub(count));
+        if !self.view.is_forked() {
+            self.view.at.sq_tail.set(self.tail().wrapping_sub(count));
+        }
     }
 
     /// Shows the entries to the kernel. Not for a forked child.
@@ -226,14 +218,14 @@ impl Sq {
         if last != Some(user_data) {
             return false;
         }
-        self.set_tail(self.tail().wrapping_sub(1));
+        self.view.at.sq_tail.set(self.tail().wrapping_sub(1));
         self.publish();
         true
     }
 
     /// Takes back the entries that `each_waiting` tells.
     pub(crate) fn take_back_all(&mut self, thread: bool) {
-        self.set_tail(self.consumed(thread));
+        self.view.at.sq_tail.set(self.consumed(thread));
         self.publish(); // with a submission thread this stores what is there already
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    engine::Engine,
+    engine::{Engine, forked},
     error::{Reason, Rejected},
     table::Table,
 };
@@ -62,11 +62,14 @@ impl<O: Operation, C> Chain<O, C> {
         let last = links.len();
         // If a `prepare` panics, the links before it must not run without it.
         let mut started = Started { engine, table, ids: Vec::with_capacity(last) };
-        for (number, (op, ctx)) in (1..).zip(links) {
+        let mut links = links.into_iter();
+        for number in 1..=last {
+            let Some((op, ctx)) = links.next() else { break };
             let flags = if number == last { SqeFlags::empty() } else { link };
-            let slot = started.engine.raw.sq().slot().expect("room for the chain was reserved");
-            let id = started.engine.place(started.table, slot, op, ctx, flags);
-            started.ids.push(id);
+            match started.engine.place(started.table, op, ctx, flags) {
+                Ok(id) => started.ids.push(id),
+                Err(pair) => return Err(started.none(pair, links)),
+            }
         }
         Ok(started.all())
     }
@@ -108,6 +111,19 @@ struct Started<'c, 't, O: Operation, C> {
 impl<O: Operation, C> Started<'_, '_, O, C> {
     fn all(mut self) -> Vec<OpId> {
         std::mem::take(&mut self.ids)
+    }
+
+    /// Gives all links back, in a child that a `prepare` has forked.
+    #[cold]
+    fn none(mut self, pair: (O, C), left: impl Iterator<Item = (O, C)>) -> Rejected<Vec<(O, C)>> {
+        let ids = std::mem::take(&mut self.ids);
+        let placed = ids.iter().filter_map(|id| self.table.find(id.token));
+        let placed: Vec<_> = placed.collect();
+        let mut links: Vec<_> = placed.into_iter().map(|found| self.table.remove(found)).collect();
+        links.push(pair);
+        links.extend(left);
+        let Rejected { reason, .. } = forked(((), ()));
+        Rejected { op: links, ctx: (), reason }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     io,
-    ptr::NonNull,
     time::{Duration, Instant},
 };
 
@@ -18,7 +17,7 @@ use crate::{
         sqe::{Sqe, SqeFlags, ZERO},
         token::{Class, OpId, Token},
     },
-    kernel,
+    kernel::{self, map::FORKED},
     operation::Operation,
     raw::{gate::Wait, ring::RawRing},
     setup::flags::SetupFlags,
@@ -217,12 +216,10 @@ impl Engine {
         ctx: C,
     ) -> Result<OpId, Rejected<O, C>> {
         let here = op.ring().is_none_or(|ring| ring == self.raw.id());
-        match self.raw.sq().slot() {
-            Some(slot) if here && !table.is_full() => {
-                Ok(self.place(table, slot, op, ctx, SqeFlags::empty()))
-            }
-            _ => self.make_room(table, op, ctx),
+        if here && !table.is_full() && self.raw.sq().has_room() {
+            return self.place(table, op, ctx, SqeFlags::empty()).map_err(forked);
         }
+        self.make_room(table, op, ctx)
     }
 
     /// Queues an operation that there is no room for yet, or says why it cannot be.
@@ -244,40 +241,36 @@ impl Engine {
         if let Err(error) = self.flush(1, None) {
             return Err(Rejected { op, ctx, reason: Reason::Kernel(error) });
         }
-        match self.raw.sq().slot() {
-            Some(slot) => Ok(self.place(table, slot, op, ctx, SqeFlags::empty())),
-            None => {
-                let reason = Reason::Kernel(io::Error::from_raw_os_error(libc::EBUSY));
-                Err(Rejected { op, ctx, reason })
-            }
+        if !self.raw.sq().has_room() {
+            let reason = Reason::Kernel(io::Error::from_raw_os_error(libc::EBUSY));
+            return Err(Rejected { op, ctx, reason });
         }
+        self.place(table, op, ctx, SqeFlags::empty()).map_err(forked)
     }
 
-    /// Puts an operation into the table, which has room, and its entry into the `slot` of the
-    /// queue.
+    /// Puts an operation into the table and its entry into the queue, which both have room. Gives it
+    /// back if the queue has gone meanwhile: `prepare` calls code of the user's, which may fork.
     #[inline(always)]
     pub(super) fn place<O: Operation, C>(
         &mut self,
         table: &mut Table<'_, O, C>,
-        mut slot: NonNull<Sqe>,
         op: O,
         ctx: C,
         flags: SqeFlags,
-    ) -> OpId {
-        // SAFETY: the slot lies in the mapping, aligned, and is not read by the kernel before it is
-        // published; what was in it before, which nobody refers to, is overwritten.
-        unsafe { slot.write(Sqe::from_raw(ZERO)) };
-        // SAFETY: the entry was written above, and nobody else accesses it before it is published.
-        let entry = unsafe { slot.as_mut() };
+    ) -> Result<OpId, (O, C)> {
         let mut placed = table.insert(op, ctx);
+        // Made here and not in the queue: what was in its place before is nobody's to see.
+        let mut entry = Sqe::from_raw(ZERO);
         // SAFETY: the table has put the operation where it stays, and gives it out again only for
         // its terminal completion, or when its entry was taken back.
-        unsafe { placed.op().prepare(entry) };
+        unsafe { placed.op().prepare(&mut entry) };
         entry.seal(placed.token().user_data(), flags);
+        if self.raw.push(entry).is_err() {
+            return Err(placed.take_back());
+        }
         let token = placed.keep();
-        self.raw.sq().advance();
         self.submitted += 1;
-        OpId { token, ring: self.raw.id() }
+        Ok(OpId { token, ring: self.raw.id() })
     }
 
     /// Queues a request to cancel. Its own completion is ignored.
@@ -387,6 +380,12 @@ impl Kept {
         self.count -= 1;
         Some(cqe)
     }
+}
+
+/// An operation whose `prepare` has forked, in the child.
+#[cold]
+pub(super) fn forked<O, C>((op, ctx): (O, C)) -> Rejected<O, C> {
+    Rejected { op, ctx, reason: Reason::Kernel(io::Error::from_raw_os_error(FORKED)) }
 }
 
 fn is_busy(error: &io::Error) -> bool {

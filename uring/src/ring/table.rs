@@ -28,10 +28,13 @@ pub fn leaked_operations() -> u64 {
 /// Ends the list of free places.
 const NONE: u32 = u32::MAX;
 
+/// The token of a free place. Its index is that of no place, so that it is found at none.
+const FREE: Token = Token::IGNORED;
+
 /// A place for an operation and its context.
 pub(super) struct Entry<O, C> {
-    /// The upper half of the operation's token; 0, which no token has, while the place is free.
-    tag: u32,
+    /// The operation's token, or [`FREE`]: one comparison tells class, generation and life.
+    token: Token,
     /// Of the next operation here.
     generation: u32,
     /// The next free place, if this one is free.
@@ -43,7 +46,7 @@ pub(super) struct Entry<O, C> {
 impl<O, C> Entry<O, C> {
     pub(super) const fn vacant() -> Self {
         Self {
-            tag: 0,
+            token: FREE,
             generation: 0,
             next: NONE,
             ctx: MaybeUninit::uninit(),
@@ -206,11 +209,11 @@ impl<'t, O, C> Table<'t, O, C> {
         // SAFETY: as above; the kernel never sees this part.
         unsafe { self.ctx(slot).write(ctx) };
         // SAFETY: plain data of a place that was written when it was first used.
-        let tag = Token::operation_tag(unsafe { (*entry).generation });
+        let token = Token::operation(self.base + slot, unsafe { (*entry).generation });
         // SAFETY: as above.
-        unsafe { (*entry).tag = tag };
+        unsafe { (*entry).token = token };
         self.live += 1;
-        Placed { slot, token: Token::from_parts(self.base + slot, tag), table: self }
+        Placed { slot, token, table: self }
     }
 
     /// A live operation, or `None` for a token that is stale, foreign or made up.
@@ -221,9 +224,8 @@ impl<'t, O, C> Table<'t, O, C> {
             return None;
         }
         // SAFETY: a place that was used was written then, and is plain data.
-        let tag = unsafe { (*self.entry(slot)).tag };
-        // a free place has a tag that no operation's token has
-        (tag == token.tag() && tag != 0).then_some(Found { slot })
+        let there = unsafe { (*self.entry(slot)).token };
+        (there == token).then_some(Found { slot })
     }
 
     /// A live operation, for a completion that is not its last, and its context.
@@ -240,9 +242,9 @@ impl<'t, O, C> Table<'t, O, C> {
     pub(super) fn remove(&mut self, Found { slot }: Found) -> (O, C) {
         let entry = self.entry(slot);
         // SAFETY: a place that was found is inside of the allocation, and this is plain data.
-        debug_assert_ne!(unsafe { (*entry).tag }, 0, "found, and removed since");
+        debug_assert!(unsafe { (*entry).token } != FREE, "found, and removed since");
         // SAFETY: as above.
-        unsafe { (*entry).tag = 0 };
+        unsafe { (*entry).token = FREE };
         // SAFETY: as above.
         let generation = unsafe { &mut (*entry).generation };
         *generation = (*generation + 1) & GENERATION_MASK;
@@ -250,7 +252,7 @@ impl<'t, O, C> Table<'t, O, C> {
         unsafe { (*entry).next = self.free };
         self.free = slot;
         self.live -= 1;
-        // SAFETY: the place held an operation and its context; its tag is gone, so that it is not
+        // SAFETY: the place held an operation and its context; its token is gone, so that it is not
         // found again and this happens once.
         let ctx = unsafe { self.ctx(slot).read() };
         // SAFETY: as above. The kernel no longer uses the operation, says the caller.
@@ -261,8 +263,8 @@ impl<'t, O, C> Table<'t, O, C> {
     pub(super) fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
         (0..self.fresh).filter_map(|slot| {
             // SAFETY: a place that was used was written then, and is plain data.
-            let tag = unsafe { (*self.entry(slot)).tag };
-            (tag != 0).then(|| Token::from_parts(self.base + slot, tag))
+            let token = unsafe { (*self.entry(slot)).token };
+            (token != FREE).then_some(token)
         })
     }
 
@@ -290,6 +292,14 @@ impl<O, C> Placed<'_, '_, O, C> {
 
     pub(super) const fn token(&self) -> Token {
         self.token
+    }
+
+    /// Takes the operation out again.
+    #[cold]
+    pub(super) fn take_back(self) -> (O, C) {
+        let mut this = std::mem::ManuallyDrop::new(self);
+        let found = Found { slot: this.slot };
+        this.table.remove(found)
     }
 
     /// Leaves the operation in the table: from now on the kernel may know of it.

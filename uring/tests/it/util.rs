@@ -10,7 +10,7 @@ use std::{
         unix::fs::OpenOptionsExt,
     },
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -98,8 +98,9 @@ pub(crate) fn done<O: Operation + 'static, C: 'static>(ring: &mut Ring<O, C>) ->
 
 /// What the running kernel can do.
 #[track_caller]
-pub(crate) fn support() -> uring::Support {
-    uring::check().expect("these tests need io_uring")
+pub(crate) fn support() -> &'static uring::Support {
+    static SUPPORT: OnceLock<uring::Support> = OnceLock::new();
+    SUPPORT.get_or_init(|| uring::check().expect("these tests need io_uring"))
 }
 
 pub(crate) fn has(opcode: OpCode) -> bool {
