@@ -50,10 +50,10 @@ impl Args {
         Self { rest, flag: String::new(), attached: None, operands: Vec::new() }
     }
 
-    /// Whether there is a `--help` or `-h`.
-    pub(crate) fn asks_for_help(&self) -> bool {
-        let flags = self.rest.as_slice().iter().take_while(|arg| *arg != "--");
-        flags.into_iter().any(|arg| arg == "--help" || arg == "-h")
+    /// Whether there is one of these flags, which need nothing else.
+    pub(crate) fn asks_for(&self, names: &[&str]) -> bool {
+        let mut flags = self.rest.as_slice().iter().take_while(|arg| *arg != "--");
+        flags.any(|arg| names.iter().any(|name| arg == name))
     }
 
     /// The next flag; what is not a flag is kept for [`operands`](Self::operands).
@@ -248,8 +248,8 @@ mod tests {
 
     #[test]
     fn help_is_found_before_the_operands() {
-        assert!(args("--listen x --help").asks_for_help());
-        assert!(args("-h").asks_for_help());
-        assert!(!args("-- --help").asks_for_help());
+        assert!(args("--listen x --help").asks_for(&["--help", "-h"]));
+        assert!(args("-h").asks_for(&["--help", "-h"]));
+        assert!(!args("-- --help").asks_for(&["--help", "-h"]));
     }
 }

@@ -1,8 +1,8 @@
 //! How a program ends: one line on standard error, and an exit code that scripts can tell apart.
 
-use std::{error::Error, fmt, process::ExitCode};
+use std::{error::Error, fmt, io, process::ExitCode};
 
-use crate::{Args, print_error, write_out};
+use crate::{Args, print_error, print_result};
 
 /// Why a program does not go on.
 #[derive(Debug)]
@@ -38,14 +38,28 @@ impl From<String> for Failure {
     }
 }
 
-/// Runs a program: answers `--help`, hands the command line to `body`, tells how it failed.
+/// The words for an error, as other programs say them: without its number.
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let number = error.raw_os_error().map(|errno| format!(" (os error {errno})"));
+    let short = number.and_then(|number| text.strip_suffix(&number).map(str::to_owned));
+    short.unwrap_or(text)
+}
+
+/// Runs a program: answers `--help` and `--version`, hands the command line to `body`, tells how it
+/// failed.
 pub fn run(name: &str, help: &str, body: fn(Args) -> Result<(), Failure>) -> ExitCode {
     let args = Args::from_environment();
-    if args.asks_for_help() {
-        write_out(help.as_bytes());
-        return ExitCode::SUCCESS;
-    }
-    match body(args) {
+    let ended = if args.asks_for(&["--help", "-h"]) {
+        print_result(help)
+    } else if args.asks_for(&["--version"]) {
+        let [package, version] = [env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")];
+        print_result(&format!("{name} ({package}) {version}\n"))
+    } else {
+        body(args)
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(text)) => {
             print_error(&format!("{name}: {text}; `{name} --help` says more"));
@@ -61,8 +75,6 @@ pub fn run(name: &str, help: &str, body: fn(Args) -> Result<(), Failure>) -> Exi
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod args;
 mod failure;
+
 mod histogram;
 mod limits;
 mod net;
@@ -12,11 +13,11 @@ mod output;
 mod signals;
 
 pub use args::Args;
-pub use failure::{Failure, run};
+pub use failure::{Failure, reason, run};
 pub use histogram::Histogram;
 pub use limits::{
     cpu_seconds, locked_memory_limit, raise_descriptor_limit, with_locked_memory_limit,
 };
 pub use net::{connecting_socket, limit_socket_buffers, listen};
-pub use output::{print_error, print_line, write_out};
-pub use signals::{NextSignal, Signals, signal_name};
+pub use output::{print_error, print_line, print_result, unwritten};
+pub use signals::{NextSignal, Signals, die_of_sigpipe, signal_name};

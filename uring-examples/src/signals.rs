@@ -80,6 +80,18 @@ impl Signals {
     }
 }
 
+/// Ends the process as the kernel does when a program writes to a pipe that nobody reads.
+///
+/// Rust programs ignore `SIGPIPE`, and even one that does not may get the error alone: a write on
+/// a worker thread of the kernel sends the signal to that thread, which takes none. Returns if the
+/// signal does nothing, as in the first process of a container.
+pub fn die_of_sigpipe() {
+    // SAFETY: the default needs no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    // SAFETY: the call takes no pointer.
+    unsafe { libc::raise(libc::SIGPIPE) };
+}
+
 /// The name of the signal that was read.
 #[must_use]
 pub fn signal_name(info: &[u8]) -> &'static str {

@@ -25,6 +25,7 @@ Usage: cat [FILE...]
 
   FILE         a file, a pipe, a device; `-` or none at all is standard input
   -h, --help   print this
+  --version    print the version
 
 A file that cannot be read is told, and the others are written; the exit code is then 1.
 ";

@@ -4,7 +4,7 @@ use std::{io, process::ExitCode};
 
 use uring::{RawRing, Unavailable};
 use uring_examples::{
-    Args, Failure, locked_memory_limit, print_line, run, with_locked_memory_limit,
+    Args, Failure, locked_memory_limit, print_result, run, with_locked_memory_limit,
 };
 
 const HELP: &str = "\
@@ -13,6 +13,7 @@ Says what this machine's io_uring can do, or why it is not there and what to do.
 Usage: uring_check
 
   -h, --help   print this
+  --version    print the version
 
 The exit code is 0 if a ring works, else 1.
 ";
@@ -56,12 +57,16 @@ fn check(mut args: Args) -> Result<(), Failure> {
         locked_memory(locked_memory_limit())
     );
     match uring::check() {
-        Ok(support) => {
-            print_line(&format!("{support}\n{report}"));
-            Ok(())
-        }
+        Ok(support) => print_result(&format!(
+            "{support}
+{report}
+"
+        )),
         Err(error) => {
-            print_line(&report);
+            print_result(&format!(
+                "{report}
+"
+            ))?;
             Err(Failure::new("io_uring is not available", &error))
         }
     }

@@ -1,10 +1,17 @@
 //! What users do wrong, and what machines lack: each has its message and its exit code.
 
-use std::{net::TcpListener, process::Command};
+use std::{
+    fs::OpenOptions,
+    net::TcpListener,
+    os::unix::process::ExitStatusExt,
+    process::{Command, Output, Stdio},
+};
 
-use crate::util::{CAT, ECHO_LOAD, ECHO_RING, URING_CHECK, run};
+use testing::Test;
 
-const PROGRAMS: [&str; 4] = [CAT, ECHO_LOAD, ECHO_RING, URING_CHECK];
+use crate::util::{CAT, ECHO_LOAD, ECHO_RING, ECHO_SERVER, URING_CHECK, has_ring, run};
+
+const PROGRAMS: [&str; 5] = [CAT, ECHO_LOAD, ECHO_RING, ECHO_SERVER, URING_CHECK];
 
 #[test]
 fn every_program_explains_itself() {
@@ -13,7 +20,64 @@ fn every_program_explains_itself() {
             let ended = run(Command::new(program).arg(flag), b"");
             assert!(ended.status.success(), "{program}: {}", ended.stderr);
             assert!(ended.text().contains("Usage: "), "{program}: {}", ended.text());
+            assert!(ended.text().contains("\n  --version"), "{program}: {}", ended.text());
         }
+        let ended = run(Command::new(program).arg("--version"), b"");
+        assert!(ended.status.success(), "{program}: {}", ended.stderr);
+        let name = program.rsplit('/').next().unwrap();
+        let version = format!("{name} (uring-examples) {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(ended.text(), version);
+    }
+}
+
+/// Each program, asked for what it prints and ends.
+fn printers(test: Test) -> Vec<Command> {
+    let mut printers: Vec<_> = ["--help", "--version"]
+        .into_iter()
+        .flat_map(|flag| PROGRAMS.map(|program| (program, flag)))
+        .map(|(program, flag)| {
+            let mut command = Command::new(program);
+            command.arg(flag);
+            command
+        })
+        .collect();
+    if has_ring(test) {
+        printers.push(Command::new(URING_CHECK));
+    }
+    printers
+}
+
+fn output_into(command: &mut Command, stdout: impl Into<Stdio>) -> Output {
+    command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn what_cannot_be_printed_is_an_error() {
+    for mut command in printers(this_test!()) {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap(); // full(4): ENOSPC
+        let ended = output_into(&mut command, full);
+        let told = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{command:?}: {told}");
+        assert!(told.ends_with(": write error: No space left on device\n"), "{command:?}: {told}");
+    }
+}
+
+#[test]
+fn what_nobody_reads_ends_a_program_as_any_other() {
+    // the other end of a program that is gone
+    let unread = || {
+        let mut gone = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+        let pipe = gone.stdin.take().unwrap();
+        gone.wait().unwrap();
+        pipe
+    };
+    for mut command in printers(this_test!()) {
+        let ended = output_into(&mut command, unread());
+        // what a shell shows as 141, and nothing for people
+        assert_eq!(ended.status.signal(), Some(libc::SIGPIPE), "{command:?}: {ended:?}");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{command:?}");
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const CAT: &str = env!("CARGO_BIN_EXE_cat");
 pub(crate) const ECHO_LOAD: &str = env!("CARGO_BIN_EXE_echo_load");
 pub(crate) const ECHO_RING: &str = env!("CARGO_BIN_EXE_echo_ring");
+pub(crate) const ECHO_SERVER: &str = env!("CARGO_BIN_EXE_echo_server");
 pub(crate) const URING_CHECK: &str = env!("CARGO_BIN_EXE_uring_check");
 
 /// What this machine can do, asked once.

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use load::Load;
 use options::{HELP, Options};
 use uring::OpCode;
-use uring_examples::{Args, Failure, Signals, print_line, raise_descriptor_limit, run};
+use uring_examples::{Args, Failure, Signals, print_result, raise_descriptor_limit, run};
 
 fn measure(args: Args) -> Result<(), Failure> {
     let options = Options::parse(args)?;
@@ -41,7 +41,8 @@ fn measure(args: Args) -> Result<(), Failure> {
         return Err(Failure::Failed(text.to_owned()));
     }
     let report = Load::new(&options)?.run(&signals)?;
-    print_line(&if options.json { report.json(&options) } else { report.text(&options) });
+    let text = if options.json { report.json(&options) } else { report.text(&options) };
+    print_result(&format!("{text}\n"))?;
     if report.errors() > 0 { Err(Failure::Told) } else { Ok(()) }
 }
 

@@ -21,6 +21,7 @@ Usage: echo_load [--connect ADDR] [--connections N] [--size B] [--depth D] [--se
   --slow N           so many more connections, which send and do not read until the end
   --json             print the result as one JSON object
   -h, --help         print this
+  --version          print the version
 
 After the time is up it waits for what is in flight. It fails with exit code 1 if a byte is wrong
 or a connection is lost. Ctrl-C ends the time early.

@@ -40,6 +40,7 @@ Usage: echo_server [--listen ADDR] [--loops N] [--reuseport] [--mode callback|bl
   --buffer-size B    bytes of each [4096]
   --stats            print the counters once a second
   -h, --help         print this
+  --version          print the version
 
 It prints `listening on ADDR` when it is ready. Ctrl-C ends it with a report.
 Try it: `echo_load --connect ADDR --verify`, or `nc 127.0.0.1 7878`.
