@@ -5,7 +5,7 @@
 
 mod args;
 mod failure;
-
+mod files;
 mod histogram;
 mod limits;
 mod net;
@@ -14,10 +14,11 @@ mod signals;
 
 pub use args::Args;
 pub use failure::{Failure, reason, run};
+pub use files::{appends, close, in_background};
 pub use histogram::Histogram;
 pub use limits::{
     cpu_seconds, locked_memory_limit, raise_descriptor_limit, with_locked_memory_limit,
 };
 pub use net::{connecting_socket, limit_socket_buffers, listen};
 pub use output::{print_error, print_line, print_result, unwritten};
-pub use signals::{NextSignal, Signals, die_of_sigpipe, signal_name};
+pub use signals::{NextSignal, Signals, die_of_sigpipe, raise_file_size_signal, signal_name};

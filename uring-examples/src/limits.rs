@@ -66,6 +66,13 @@ pub fn with_locked_memory_limit<T>(bytes: u64, work: impl FnOnce() -> T) -> io::
     Ok(work())
 }
 
+/// How large files may be made; `None` if there is no limit.
+pub(crate) fn file_size_limit() -> io::Result<Option<u64>> {
+    // SAFETY: the call writes one `rlimit`, and that is what it gets.
+    let size = limit(|size| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, size) })?;
+    Ok((size.rlim_cur != libc::RLIM_INFINITY).then_some(size.rlim_cur))
+}
+
 /// How much processor time the process has used, its own and the kernel's for it.
 #[must_use]
 pub fn cpu_seconds() -> f64 {

@@ -9,6 +9,8 @@ use std::{
 
 use uring::{Offset, op};
 
+use crate::limits::file_size_limit;
+
 /// The signals that end a program: what Ctrl-C, `kill` and service managers send.
 ///
 /// They are blocked, and read from a descriptor (`signalfd(2)`): through a ring with
@@ -90,6 +92,16 @@ pub fn die_of_sigpipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     // SAFETY: the call takes no pointer.
     unsafe { libc::raise(libc::SIGPIPE) };
+}
+
+/// Sends the signal that a plain `write(2)` at this offset would have sent, if there is one.
+///
+/// A program that ignores it gets the error `EFBIG` instead; by default it ends the process.
+pub fn raise_file_size_signal(offset: u64) {
+    if file_size_limit().is_ok_and(|limit| limit.is_some_and(|limit| offset >= limit)) {
+        // SAFETY: the call takes no pointer.
+        unsafe { libc::raise(libc::SIGXFSZ) };
+    }
 }
 
 /// The name of the signal that was read.

@@ -43,6 +43,9 @@ fn printers(test: Test) -> Vec<Command> {
         .collect();
     if has_ring(test) {
         printers.push(Command::new(URING_CHECK));
+        let mut cat = Command::new(CAT);
+        cat.arg("/proc/version");
+        printers.push(cat);
     }
     printers
 }

@@ -4,8 +4,11 @@
 extern crate testing;
 #[macro_use]
 mod util;
+#[macro_use]
+mod twin;
 
 mod cat;
+mod cat_waits;
 mod check;
 mod echo;
 mod errors;
