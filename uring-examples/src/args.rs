@@ -166,16 +166,23 @@ impl Args {
         time.ok_or_else(|| self.bad(&value, &wanted))
     }
 
-    /// The flag's value, an address with a port; names are looked up.
+    /// The flag's value, an address with a port: all the addresses that a name stands for, to be
+    /// tried in turn.
     ///
     /// # Errors
     ///
-    /// If it is not one.
-    pub fn address(&mut self) -> Result<SocketAddr, Failure> {
+    /// If it is not one, or nobody knows the name.
+    pub fn addresses(&mut self) -> Result<Vec<SocketAddr>, Failure> {
         let wanted = "an address and a port, such as 127.0.0.1:7878 or [::1]:7878";
         let value = self.value(&wanted)?;
-        let mut found = value.to_socket_addrs().map_err(|_| self.bad(&value, &wanted))?;
-        found.next().ok_or_else(|| self.bad(&value, &wanted))
+        let found: Vec<_> = match value.to_socket_addrs() {
+            Ok(found) => found.collect(),
+            Err(error) => {
+                let Failure::Usage(text) = self.bad(&value, &wanted) else { unreachable!() };
+                return Err(Failure::Usage(format!("{text} ({error})")));
+            }
+        };
+        if found.is_empty() { Err(self.bad(&value, &wanted)) } else { Ok(found) }
     }
 }
 
@@ -223,7 +230,7 @@ mod tests {
         for value in ["localhost", "300.0.0.1:1", "127.0.0.1:70000", ":1:"] {
             let mut args = args(&format!("--listen {value}"));
             args.flag().unwrap();
-            let text = usage(args.address());
+            let text = usage(args.addresses());
             assert!(text.contains(value) && text.contains("127.0.0.1:7878"), "{text}");
         }
         for value in ["nan", "-1", "0", "1e400", "soon"] {

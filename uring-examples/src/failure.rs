@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, process::ExitCode};
 
-use crate::{Args, print_error, print_result};
+use crate::{Args, advice, print_error, print_result};
 
 /// Why a program does not go on.
 #[derive(Debug)]
@@ -29,6 +29,14 @@ impl Failure {
             source = cause.source();
         }
         Self::Failed(text)
+    }
+
+    /// As [`new`](Self::new), and what to do about it, if that is known.
+    pub fn advised(tried: impl fmt::Display, error: &(dyn Error + 'static)) -> Self {
+        match (Self::new(tried, error), advice(error)) {
+            (Self::Failed(text), Some(advice)) => Self::Failed(format!("{text}; {advice}")),
+            (failure, _) => failure,
+        }
     }
 }
 

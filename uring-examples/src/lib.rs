@@ -3,6 +3,7 @@
 //! The programs are in `src/bin`; the README says what each shows. Nothing here uses more than the
 //! standard library, `libc` and the operations of `uring`.
 
+mod advice;
 mod args;
 mod failure;
 mod files;
@@ -12,6 +13,7 @@ mod net;
 mod output;
 mod signals;
 
+pub use advice::{advice, explained};
 pub use args::Args;
 pub use failure::{Failure, reason, run};
 pub use files::{appends, close, in_background};

@@ -11,36 +11,33 @@ use crate::Failure;
 /// How many connections may wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// A listening socket, whose connections have `TCP_NODELAY`: they inherit it, which saves a system
-/// call for each. The address can be bound again right after the last listener is gone.
+/// A listening socket on the first of the addresses that can be had.
+///
+/// Its connections have `TCP_NODELAY`: they inherit it, which saves a system call for each. The
+/// address can be bound again right after the last listener is gone.
 ///
 /// # Errors
 ///
-/// Names the address, the reason, and what to do.
-pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let failed = |error: &io::Error| {
-        let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                "the port is in use; stop the program that has it, or choose another with --listen"
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                "this machine does not have the address; use 127.0.0.1, or 0.0.0.0 for all"
-            }
-            io::ErrorKind::PermissionDenied => {
-                "the port needs privileges; choose one above 1023 with --listen"
-            }
-            _ => return Failure::new(format!("cannot listen on {address}"), error),
-        };
-        Failure::Failed(format!("cannot listen on {address}: {advice}"))
-    };
+/// Names the last address, the reason, and what to do.
+pub fn listen(addresses: &[SocketAddr]) -> Result<TcpListener, Failure> {
+    let mut last = Failure::Failed("there is no address to listen on".to_owned());
+    for address in addresses {
+        match listen_on(*address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Failure::advised(format!("cannot listen on {address}"), &error),
+        }
+    }
+    Err(last)
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     // the standard library sets SO_REUSEADDR
-    let listener = TcpListener::bind(address).map_err(|e| failed(&e))?;
+    let listener = TcpListener::bind(address)?;
     // SAFETY: the call takes no pointer. On a socket that listens it only changes the backlog.
     if unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) } != 0 {
-        return Err(failed(&io::Error::last_os_error()));
+        return Err(io::Error::last_os_error());
     }
-    set_option(listener.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)
-        .map_err(|e| failed(&e))?;
+    set_option(listener.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
     Ok(listener)
 }
 
@@ -87,20 +84,30 @@ mod tests {
 
     #[test]
     fn accepted_connections_inherit_no_delay() {
-        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         assert!(listener.accept().unwrap().0.nodelay().unwrap());
     }
 
     #[test]
     fn a_port_in_use_is_named_with_what_to_do() {
-        let first = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let first = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let address = first.local_addr().unwrap();
-        match listen(address) {
+        match listen(&[address]) {
             Err(Failure::Failed(text)) => {
-                assert!(text.contains(&address.to_string()) && text.contains("--listen"), "{text}");
+                assert!(text.contains(&address.to_string()) && text.contains("port"), "{text}");
             }
             other => panic!("no failure: {other:?}"),
         }
+    }
+
+    #[test]
+    fn all_addresses_are_tried_in_turn() {
+        let first = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let taken = first.local_addr().unwrap();
+        // 192.0.2.0/24 is for documentation: no machine has it
+        let strange = "192.0.2.1:0".parse().unwrap();
+        let second = listen(&[strange, taken, "127.0.0.2:0".parse().unwrap()]).unwrap();
+        assert_eq!(second.local_addr().unwrap().ip().to_string(), "127.0.0.2");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::OpenOptions,
+    io::{Read, Write},
     net::TcpListener,
     os::unix::process::ExitStatusExt,
     process::{Command, Output, Stdio},
@@ -9,7 +10,10 @@ use std::{
 
 use testing::Test;
 
-use crate::util::{CAT, ECHO_LOAD, ECHO_RING, ECHO_SERVER, URING_CHECK, has_ring, run};
+use crate::{
+    twin::Folder,
+    util::{CAT, ECHO_LOAD, ECHO_RING, ECHO_SERVER, Server, URING_CHECK, has_ring, run},
+};
 
 const PROGRAMS: [&str; 5] = [CAT, ECHO_LOAD, ECHO_RING, ECHO_SERVER, URING_CHECK];
 
@@ -112,15 +116,79 @@ fn a_port_in_use_and_a_strange_address_are_named_with_the_way_out() {
     need_multishot!();
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = holder.local_addr().unwrap().to_string();
-    let ended = run(Command::new(ECHO_RING).args(["--listen", &address]), b"");
-    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
-    for word in [&address[..], "in use", "--listen"] {
-        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    for server in [ECHO_RING, ECHO_SERVER] {
+        let ended = run(Command::new(server).args(["--listen", &address]), b"");
+        assert_eq!(ended.code(), Some(1), "{server}: {}", ended.stderr);
+        for word in [&address[..], "in use", "--listen"] {
+            assert!(ended.stderr.contains(word), "{server}: {}", ended.stderr);
+        }
+        // 192.0.2.0/24 is for documentation: no machine has it
+        let ended = run(Command::new(server).args(["--listen", "192.0.2.1:7878"]), b"");
+        assert_eq!(ended.code(), Some(1), "{server}: {}", ended.stderr);
+        for word in ["192.0.2.1:7878", "127.0.0.1"] {
+            assert!(ended.stderr.contains(word), "{server}: {}", ended.stderr);
+        }
     }
-    // 192.0.2.0/24 is for documentation: no machine has it
-    let ended = run(Command::new(ECHO_RING).args(["--listen", "192.0.2.1:7878"]), b"");
+}
+
+/// A command that knows one more name, `two-faced`, with two addresses.
+fn with_two_addresses(folder: &Folder, args: &[&str]) -> Command {
+    let hosts = folder.file("hosts", b"127.0.0.3 two-faced\n127.0.0.4 two-faced\n");
+    let script = "mount --bind \"$HOSTS\" /etc/hosts && exec \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script]).args(args).env("HOSTS", hosts);
+    command
+}
+
+#[test]
+fn all_addresses_of_a_name_are_tried() {
+    need_multishot!();
+    let folder = Folder::new("addresses");
+    let names = with_two_addresses(&folder, &["getent", "ahosts", "two-faced"]).output();
+    match names.map(|names| String::from_utf8(names.stdout).unwrap()) {
+        Ok(text) if text.starts_with("127.0.0.3 ") && text.contains("\n127.0.0.4 ") => {}
+        other => skip!("no name can be given two addresses: {other:?}"),
+    }
+    // somebody has the port on the first address, and does not accept
+    let holder = TcpListener::bind("127.0.0.3:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let (name, second) = (format!("two-faced:{port}"), format!("127.0.0.4:{port}"));
+    for server in [ECHO_SERVER, ECHO_RING] {
+        let server = Server::start(&mut with_two_addresses(&folder, &[server, "--listen", &name]));
+        assert_eq!(server.address.to_string(), second);
+        assert!(server.stop().status.success()); // killed, it would keep the port for a moment
+    }
+    drop(holder); // now nobody is there
+    let server = Server::start(Command::new(ECHO_RING).args(["--listen", &second]));
+    let args = [ECHO_LOAD, "--connect", &name, "--connections", "200", "--messages", "1000"];
+    let ended = run(&mut with_two_addresses(&folder, &args), b"");
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let told = server.stop();
+    assert!(told.text().contains("200 accepted"), "{}", told.text());
+    // and if nobody is there at all, the last one is named
+    let ended = run(&mut with_two_addresses(&folder, &args), b"");
     assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("192.0.2.1:7878"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&second), "{}", ended.stderr);
+}
+
+#[test]
+fn without_descriptors_both_servers_say_what_to_raise() {
+    need_multishot!();
+    for server in [ECHO_RING, ECHO_SERVER] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n 16; exec \"$0\" \"$@\"", server, "--listen", "127.0.0.1:0"]);
+        let server = Server::start(&mut shell);
+        let streams: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        // the last one is served when the first ones have gone
+        for mut stream in streams {
+            stream.write_all(b"x").unwrap();
+            stream.read_exact(&mut [0]).unwrap();
+        }
+        let ended = server.stop();
+        let lines: Vec<_> = ended.stderr.lines().collect();
+        let [line] = lines[..] else { panic!("it tells once: {lines:?}") };
+        assert!(line.contains("cannot accept") && line.contains("ulimit -n"), "{line}");
+    }
 }
 
 #[test]

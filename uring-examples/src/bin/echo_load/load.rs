@@ -9,7 +9,7 @@ use std::{
 
 use slab::Slab;
 use uring::{Event, OpId, Pool, RecvBuf, Ring, op};
-use uring_examples::{Failure, NextSignal, Signals, cpu_seconds, print_error};
+use uring_examples::{Failure, NextSignal, Signals, cpu_seconds, explained, print_error};
 
 use crate::{
     connection::{Flow, SEND_MAX, Shape, Step},
@@ -43,6 +43,8 @@ pub(crate) type Key = usize;
 const NOBODY: Key = Key::MAX;
 
 pub(crate) struct Client {
+    /// Which of the server's addresses it connects to.
+    pub(crate) address: usize,
     pub(crate) socket: Socket,
     /// Which stream of the pattern it sends.
     pub(crate) stream: u64,
@@ -58,6 +60,8 @@ pub(crate) struct Load {
     pool: Pool,
     pattern: Pattern,
     pub(crate) clients: Slab<Client>,
+    /// Which of the server's addresses is used: the first, or one that follows those that failed.
+    pub(crate) address: usize,
     /// Connections to be opened, and slow ones, which come first.
     pub(crate) to_open: u64,
     pub(crate) slow_to_open: u32,
@@ -108,6 +112,7 @@ impl Load {
             pool,
             pattern: Pattern::new(size.max(SEND_MAX) as usize),
             clients: Slab::new(),
+            address: 0,
             to_open,
             slow_to_open: options.slow,
             opening: 0,
@@ -269,13 +274,13 @@ impl Load {
                 match result {
                     Ok(sent) if sent == bytes.len() => {}
                     Ok(sent) => self.lose(key, &format!("only {sent} bytes could be sent")),
-                    Err(error) => self.lose(key, &format!("cannot send: {error}")),
+                    Err(error) => self.lose(key, &format!("cannot send: {}", explained(&error))),
                 }
             }
             OpOutput::HalfClose((result, _)) => {
                 self.clients[key].flow.send_ended();
                 if let Err(error) = result {
-                    self.lose(key, &format!("cannot half-close: {error}"));
+                    self.lose(key, &format!("cannot half-close: {}", explained(&error)));
                 }
             }
             OpOutput::Signal((result, ..)) => {
@@ -301,7 +306,7 @@ impl Load {
             Err(error) => match error.raw_os_error() {
                 // the pool was empty: it is not any more, since nothing is kept
                 Some(libc::ENOBUFS | libc::ECANCELED) => {}
-                _ => self.lose(key, &format!("cannot receive: {error}")),
+                _ => self.lose(key, &format!("cannot receive: {}", explained(&error))),
             },
         }
     }

@@ -3,7 +3,7 @@
 use std::{io, rc::Rc, time::Duration};
 
 use uring::op;
-use uring_examples::{Failure, connecting_socket, limit_socket_buffers};
+use uring_examples::{Failure, connecting_socket, explained, limit_socket_buffers};
 
 use crate::{
     connection::Flow,
@@ -30,16 +30,22 @@ impl Load {
                 break;
             }
             let slow = self.slow_to_open > 0;
-            let failed = |e: &io::Error| Failure::new("cannot make a socket", e);
-            let socket = connecting_socket(&self.options.connect).map_err(|e| failed(&e))?;
+            let peer = self.options.connect[self.address];
+            let socket = match connecting_socket(&peer) {
+                Ok(socket) => socket,
+                Err(_) if self.report.connected == 0 && self.try_next_address() => continue,
+                Err(error) => return Err(Failure::advised("cannot make a socket", &error)),
+            };
             if slow {
                 self.slow_to_open -= 1;
-                limit_socket_buffers(&socket, SLOW_BYTES).map_err(|e| failed(&e))?;
+                limit_socket_buffers(&socket, SLOW_BYTES)
+                    .map_err(|e| Failure::new("cannot limit the buffers of a socket", &e))?;
             } else {
                 self.to_open -= 1;
                 self.fast += 1;
             }
             let client = Client {
+                address: self.address,
                 socket: Rc::new(socket),
                 stream: 0,
                 flow: Flow::new(self.shape, slow),
@@ -47,7 +53,7 @@ impl Load {
                 send: None,
             };
             self.opening += 1;
-            let connect = op::Connect::new(client.socket.clone(), &self.options.connect);
+            let connect = op::Connect::new(client.socket.clone(), &peer);
             let key = self.clients.insert(client);
             self.submit(connect, key)?;
         }
@@ -74,31 +80,36 @@ impl Load {
         };
         let client = self.clients.remove(key);
         self.fast -= u64::from(!client.flow.slow);
+        // others that were under way may have changed to the next address
+        let next = client.address < self.address
+            || (self.report.connected == 0 && self.try_next_address());
         match error.raw_os_error() {
+            _ if next && !self.ending => self.open_once_more(&client),
             Some(libc::EADDRNOTAVAIL | libc::EAGAIN) if !self.ending => {
                 self.open_again = Some(self.now + PORTS_PAUSE);
-                if client.flow.slow {
-                    self.slow_to_open += 1
-                } else {
-                    self.to_open += 1
-                }
-                Ok(())
-            }
-            Some(libc::ECONNREFUSED) if self.report.connected == 0 => {
-                let text = format!(
-                    "cannot connect to {}: nobody listens there; start a server, such as \
-                     `echo_ring --listen {0}`",
-                    self.options.connect
-                );
-                Err(Failure::Failed(text))
+                self.open_once_more(&client);
             }
             _ if self.report.connected == 0 => {
-                Err(Failure::new(format!("cannot connect to {}", self.options.connect), &error))
+                let peer = self.options.connect[client.address];
+                return Err(Failure::advised(format!("cannot connect to {peer}"), &error));
             }
-            _ => {
-                self.count_lost(&format!("a connection was not made: {error}"));
-                Ok(())
-            }
+            _ => self.count_lost(&format!("a connection was not made: {}", explained(&error))),
+        }
+        Ok(())
+    }
+
+    /// Changes to the next of the server's addresses, if there is one.
+    fn try_next_address(&mut self) -> bool {
+        let more = self.address + 1 < self.options.connect.len();
+        self.address += usize::from(more);
+        more
+    }
+
+    const fn open_once_more(&mut self, client: &Client) {
+        if client.flow.slow {
+            self.slow_to_open += 1;
+        } else {
+            self.to_open += 1;
         }
     }
 }

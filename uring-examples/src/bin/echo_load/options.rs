@@ -9,7 +9,7 @@ Loads an echo server over many connections, and measures how long messages take 
 
 Usage: echo_load [--connect ADDR] [--connections N] [--size B] [--depth D] [--seconds S] [...]
 
-  --connect ADDR     the server [127.0.0.1:7878]
+  --connect ADDR     the server [127.0.0.1:7878]; the addresses of a name are tried in turn
   --connections N    how many connections [1]
   --size B           bytes of a message [128]
   --depth D          messages in flight on each connection [1]
@@ -33,7 +33,8 @@ const SECONDS: Duration = Duration::from_secs(10);
 /// What the command line says.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) connect: SocketAddr,
+    /// The addresses of the server, to be tried in turn.
+    pub(crate) connect: Vec<SocketAddr>,
     pub(crate) connections: u32,
     pub(crate) size: u32,
     pub(crate) depth: u32,
@@ -49,7 +50,7 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn parse(mut args: Args) -> Result<Self, Failure> {
         let mut options = Self {
-            connect: SocketAddr::from(([127, 0, 0, 1], 7878)),
+            connect: vec![SocketAddr::from(([127, 0, 0, 1], 7878))],
             connections: 1,
             size: 128,
             depth: 1,
@@ -63,7 +64,7 @@ impl Options {
         };
         while let Some(flag) = args.flag()? {
             match flag.as_str() {
-                "--connect" => options.connect = args.address()?,
+                "--connect" => options.connect = args.addresses()?,
                 "--connections" => options.connections = args.number(1..=1_000_000)?,
                 "--size" => options.size = args.number(1..=1 << 24)?,
                 "--depth" => options.depth = args.number(1..=65_536)?,

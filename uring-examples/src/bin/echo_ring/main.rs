@@ -20,7 +20,8 @@ Sends back what it receives, on one io_uring and one thread.
 
 Usage: echo_ring [--listen ADDR] [--buffers N] [--buffer-size B] [--stats]
 
-  --listen ADDR      where to listen [127.0.0.1:7878]; port 0 picks a free one
+  --listen ADDR      where to listen [127.0.0.1:7878]; port 0 picks a free one, and of the
+                     addresses of a name it is the first that can be had
   --buffers N        how many buffers to receive into, a power of two [1024]
   --buffer-size B    bytes of each [4096]
   --stats            print the counters once a second
@@ -34,7 +35,7 @@ Try it: `echo_load --connect ADDR --verify`, or `nc 127.0.0.1 7878`.
 /// What the command line says.
 #[derive(Debug)]
 pub(crate) struct Options {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Vec<SocketAddr>,
     pub(crate) buffers: u16,
     pub(crate) buffer_bytes: u32,
     pub(crate) stats: bool,
@@ -42,11 +43,11 @@ pub(crate) struct Options {
 
 impl Options {
     fn parse(mut args: Args) -> Result<Self, Failure> {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 7878));
+        let listen = vec![SocketAddr::from(([127, 0, 0, 1], 7878))];
         let mut options = Self { listen, buffers: 1024, buffer_bytes: 4096, stats: false };
         while let Some(flag) = args.flag()? {
             match flag.as_str() {
-                "--listen" => options.listen = args.address()?,
+                "--listen" => options.listen = args.addresses()?,
                 "--buffers" => options.buffers = args.number(1..=32_768)?,
                 "--buffer-size" => options.buffer_bytes = args.number(1..=1 << 24)?,
                 "--stats" => options.stats = true,
@@ -75,7 +76,7 @@ fn serve(args: Args) -> Result<(), Failure> {
         let text = "the kernel is too old for multishot receive; it needs Linux 6.0 or newer";
         return Err(Failure::Failed(text.to_owned()));
     }
-    let listener = listen(options.listen)?;
+    let listener = listen(&options.listen)?;
     let address = listener
         .local_addr()
         .map_err(|e| Failure::new("cannot tell the address of the listening socket", &e))?;

@@ -10,7 +10,9 @@ use std::{
 
 use slab::Slab;
 use uring::{Event, OpId, Payload, Pool, RecvBuf, Ring, SetupFlags, op};
-use uring_examples::{Failure, NextSignal, Signals, print_error, print_line, signal_name};
+use uring_examples::{
+    Failure, NextSignal, Signals, explained, print_error, print_line, signal_name,
+};
 
 use crate::{
     Options,
@@ -308,8 +310,8 @@ impl Server {
                 // Trying again at once would fail at once: the connection still waits.
                 if self.shared.counters.accept_failures == 0 {
                     print_error(&format!(
-                        "echo_ring: cannot accept: {error}; connections wait until others are \
-                         closed; raise `ulimit -n` for more"
+                        "echo_ring: cannot accept: {}; connections wait until others are closed",
+                        explained(&error)
                     ));
                 }
                 self.shared.counters.accept_failures += 1;
@@ -318,7 +320,7 @@ impl Server {
             }
             // accept(2): these mean that the listening socket is of no use
             Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP) => {
-                Err(Failure::new("cannot accept", &error))
+                Err(Failure::advised("cannot accept", &error))
             }
             // what became of one connection is no reason not to take the next
             _ => {

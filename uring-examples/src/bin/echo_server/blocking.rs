@@ -18,7 +18,10 @@ pub(crate) fn accept(listener: &TcpListener, messages: &Arc<Messages>) {
         let thread = thread::Builder::new().name("connection".into()).stack_size(64 * 1024);
         if let Err(error) = thread.spawn(move || echo(&stream, &messages)) {
             // the stream is dropped, and so closed; others are served
-            print_error(&format!("cannot start a thread for a connection: {error}"));
+            print_error(&format!(
+                "echo_server: cannot start a thread for a connection: {error}; raise `ulimit -u`, \
+                 or the pids.max of the container"
+            ));
         }
     }
 }

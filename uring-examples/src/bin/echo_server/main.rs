@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     thread,
@@ -20,7 +20,7 @@ use std::{
 };
 
 use uring_examples::{
-    Args, Failure, Signals, print_error, print_line, raise_descriptor_limit, run,
+    Args, Failure, Signals, explained, print_error, print_line, raise_descriptor_limit, run,
 };
 use uring_net::{Listener, ListenerBuilder, ListenerStats, TcpListener};
 use uring_reactor::{Handle, Reactor, Stats};
@@ -31,7 +31,8 @@ Sends back what it receives, with event loops on io_uring.
 Usage: echo_server [--listen ADDR] [--loops N] [--reuseport] [--mode callback|blocking]
                    [--buffers N] [--buffer-size B] [--stats]
 
-  --listen ADDR      where to listen [127.0.0.1:7878]; port 0 picks a free one
+  --listen ADDR      where to listen [127.0.0.1:7878]; port 0 picks a free one, and of the
+                     addresses of a name it is the first that can be had
   --loops N          how many event loops, each a thread with a ring of its own [1]
   --reuseport        a listening socket for each loop, instead of handing connections over
   --mode MODE        callback: handlers on the loops; blocking: a thread for each connection
@@ -58,7 +59,7 @@ enum Mode {
 /// What the command line says.
 #[derive(Debug)]
 struct Options {
-    listen: SocketAddr,
+    listen: Vec<SocketAddr>,
     loops: usize,
     reuseport: bool,
     mode: Mode,
@@ -70,7 +71,7 @@ struct Options {
 impl Options {
     fn parse(mut args: Args) -> Result<Self, Failure> {
         let mut options = Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 7878)),
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 7878))],
             loops: 1,
             reuseport: false,
             mode: Mode::Callback,
@@ -81,7 +82,7 @@ impl Options {
         let modes = [("callback", Mode::Callback), ("blocking", Mode::Blocking)];
         while let Some(flag) = args.flag()? {
             match flag.as_str() {
-                "--listen" => options.listen = args.address()?,
+                "--listen" => options.listen = args.addresses()?,
                 "--loops" => options.loops = args.number(1..=1024)?,
                 "--reuseport" => options.reuseport = true,
                 "--mode" => options.mode = args.choice(&modes)?,
@@ -101,7 +102,16 @@ impl Options {
     }
 
     fn listener(&self) -> ListenerBuilder {
-        let tell = |error: &std::io::Error| print_error(&format!("cannot accept: {error}"));
+        // a program without descriptors fails again and again; the rest are counted
+        let told = AtomicBool::new(false);
+        let tell = move |error: &std::io::Error| {
+            if !told.swap(true, Ordering::Relaxed) {
+                print_error(&format!(
+                    "echo_server: cannot accept: {}; connections wait until others are closed",
+                    explained(error)
+                ));
+            }
+        };
         Listener::builder().reuse_port(self.reuseport).on_error(tell)
     }
 }
@@ -133,10 +143,10 @@ impl Server {
             Mode::Callback => {
                 let messages = Arc::clone(messages);
                 let make = move || callback::Echo::new(Arc::clone(&messages));
-                Self::Callback(options.listener().serve(reactor, options.listen, make)?)
+                Self::Callback(options.listener().serve(reactor, &options.listen[..], make)?)
             }
             Mode::Blocking => {
-                let listener = Arc::new(options.listener().bind(reactor, options.listen)?);
+                let listener = Arc::new(options.listener().bind(reactor, &options.listen[..])?);
                 let accepting = Arc::clone(&listener);
                 let messages = Arc::clone(messages);
                 let acceptor = thread::Builder::new()
@@ -205,7 +215,7 @@ fn serve(args: Args) -> Result<(), Failure> {
         .map_err(|e| Failure::new("cannot start the event loops", &e))?;
     let messages = Arc::new(Messages::default());
     let server = Server::start(&options, &reactor, &messages)
-        .map_err(|e| Failure::new("cannot start the server", &e))?;
+        .map_err(|e| Failure::advised("cannot start the server", &e))?;
     let flags = reactor.handle().setup_flags();
     print_line(&format!("kernel {}, {flags:?}", support.release));
     print_line(&format!("listening on {}", server.local_addr()));
