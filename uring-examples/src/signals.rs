@@ -32,20 +32,8 @@ impl Signals {
     ///
     /// Those of `pthread_sigmask(3)` and `signalfd(2)`.
     pub fn block() -> io::Result<Self> {
-        // SAFETY: a set of signals is plain integers, for which zeros are a value.
-        let mut set: libc::sigset_t = unsafe { mem::zeroed() };
-        // SAFETY: the call writes one set.
-        unsafe { libc::sigemptyset(&raw mut set) };
-        for signal in [libc::SIGINT, libc::SIGTERM] {
-            // SAFETY: the call changes one set, which is initialised.
-            unsafe { libc::sigaddset(&raw mut set, signal) };
-        }
-        // SAFETY: the call reads one initialised set; the old one may be null.
-        let errno =
-            unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
-        if errno != 0 {
-            return Err(io::Error::from_raw_os_error(errno));
-        }
+        let set = ending_signals();
+        change_mask(libc::SIG_BLOCK, &set)?;
         // Not SFD_NONBLOCK: with it, a read through the ring would end with EAGAIN at once.
         // SAFETY: the call reads one initialised set.
         let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC) };
@@ -54,6 +42,13 @@ impl Signals {
         }
         // SAFETY: the descriptor is new, and nobody else knows its number.
         Ok(Self { fd: Arc::new(unsafe { OwnedFd::from_raw_fd(fd) }) })
+    }
+
+    /// Lets the next signal end the process at once, as it does any other: when the first one has
+    /// been read, and the report may wait for a terminal that is stopped.
+    pub fn unblock(&self) {
+        // the numbers are right: it cannot fail
+        let _ = change_mask(libc::SIG_UNBLOCK, &ending_signals());
     }
 
     /// The operation that completes when a signal comes.
@@ -79,6 +74,26 @@ impl Signals {
                 return Err(error);
             }
         }
+    }
+}
+
+fn ending_signals() -> libc::sigset_t {
+    // SAFETY: a set of signals is plain integers, for which zeros are a value.
+    let mut set: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: the call writes one set.
+    unsafe { libc::sigemptyset(&raw mut set) };
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the call changes one set, which is initialised.
+        unsafe { libc::sigaddset(&raw mut set, signal) };
+    }
+    set
+}
+
+fn change_mask(how: libc::c_int, set: &libc::sigset_t) -> io::Result<()> {
+    // SAFETY: the call reads one initialised set; the old one may be null.
+    match unsafe { libc::pthread_sigmask(how, &raw const *set, ptr::null_mut()) } {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
     }
 }
 

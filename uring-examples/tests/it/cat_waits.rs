@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write},
     os::{
-        fd::{AsRawFd, FromRawFd, OwnedFd},
+        fd::OwnedFd,
         unix::{
             net::UnixStream,
             process::{CommandExt, ExitStatusExt},
@@ -16,6 +16,7 @@ use std::{
 };
 
 use crate::{
+    terminal::{start_on, terminal},
     twin::Folder,
     util::{CAT, PATIENCE, Running, noise, spawn},
 };
@@ -30,35 +31,6 @@ fn ended_by(child: &mut Child) -> Option<i32> {
         assert!(Instant::now() < deadline, "it does not end");
         thread::yield_now();
     }
-}
-
-/// A terminal: the side of a terminal emulator, and that of programs.
-fn terminal() -> (File, OwnedFd) {
-    let (mut master, mut slave) = (-1, -1);
-    let null = std::ptr::null_mut();
-    // SAFETY: the call writes two descriptors, and takes null for what is not wanted.
-    let answer =
-        unsafe { libc::openpty(&raw mut master, &raw mut slave, null, null.cast(), null.cast()) };
-    assert_eq!(answer, 0, "{}", io::Error::last_os_error());
-    // SAFETY: the descriptor is new, and nobody else knows its number.
-    let master = unsafe { OwnedFd::from_raw_fd(master) };
-    // SAFETY: as before.
-    (File::from(master), unsafe { OwnedFd::from_raw_fd(slave) })
-}
-
-/// Starts a command in a session of its own, whose terminal this is.
-fn start_on(command: &mut Command, terminal: &OwnedFd) -> Running {
-    let fd = terminal.as_raw_fd();
-    let own_session = move || {
-        // SAFETY: the call takes no pointer.
-        let session = unsafe { libc::setsid() };
-        // SAFETY: the call takes a number here, and the terminal is open in the child.
-        let taken = unsafe { libc::ioctl(fd, libc::TIOCSCTTY, 0) };
-        if session < 0 || taken < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    };
-    // SAFETY: between fork and exec it makes two system calls, and allocates nothing.
-    unsafe { command.pre_exec(own_session) };
-    Running(command.spawn().unwrap())
 }
 
 #[test]

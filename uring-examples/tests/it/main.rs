@@ -13,3 +13,4 @@ mod check;
 mod echo;
 mod errors;
 mod load;
+mod terminal;

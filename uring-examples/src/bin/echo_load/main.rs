@@ -41,6 +41,7 @@ fn measure(args: Args) -> Result<(), Failure> {
         return Err(Failure::Failed(text.to_owned()));
     }
     let report = Load::new(&options)?.run(&signals)?;
+    signals.unblock();
     let text = if options.json { report.json(&options) } else { report.text(&options) };
     print_result(&format!("{text}\n"))?;
     if report.errors() > 0 { Err(Failure::Told) } else { Ok(()) }

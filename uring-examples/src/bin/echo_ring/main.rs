@@ -4,9 +4,11 @@
 //! - `server`: the turn, and what each completion means.
 //! - `connection`: what one connection may do next; no I/O, so that it can be tested by itself.
 //! - `counters`: what was done, for people.
+//! - `printer`: how they are told without waiting for their terminal.
 
 mod connection;
 mod counters;
+mod printer;
 mod server;
 
 use std::{net::SocketAddr, process::ExitCode};
@@ -81,9 +83,10 @@ fn serve(args: Args) -> Result<(), Failure> {
         .local_addr()
         .map_err(|e| Failure::new("cannot tell the address of the listening socket", &e))?;
     let mut server = Server::new(listener, &options, descriptors)?;
-    print_line(&format!("kernel {}, {:?}", support.release, server.setup_flags()));
-    print_line(&format!("listening on {address}"));
+    let flags = server.setup_flags();
+    server.print(&format!("kernel {}, {flags:?}\nlistening on {address}", support.release))?;
     let served = server.serve(&signals, options.stats);
+    signals.unblock();
     print_line(&server.shut_down());
     served
 }

@@ -10,14 +10,13 @@ use std::{
 
 use slab::Slab;
 use uring::{Event, OpId, Payload, Pool, RecvBuf, Ring, SetupFlags, op};
-use uring_examples::{
-    Failure, NextSignal, Signals, explained, print_error, print_line, signal_name,
-};
+use uring_examples::{Failure, NextSignal, Signals, explained, signal_name};
 
 use crate::{
     Options,
     connection::{Flow, Receiving, Step},
     counters::Counters,
+    printer::{Print, Printer},
 };
 
 /// The most connections at once, whatever the limit of descriptors: it bounds the ring's table.
@@ -39,6 +38,7 @@ uring::operations! {
         Finish(op::Shutdown<Socket>),
         Close(op::Close),
         Signal(NextSignal),
+        Print(Print),
     }
 }
 
@@ -146,6 +146,7 @@ pub(crate) struct Server {
     /// No descriptor was left: when to accept again.
     accept_again: Option<Instant>,
     stopped_by: Option<&'static str>,
+    printer: Printer,
 }
 
 impl Server {
@@ -175,6 +176,7 @@ impl Server {
             listener: Rc::new(listener),
             accept_again: None,
             stopped_by: None,
+            printer: Printer::new()?,
         })
     }
 
@@ -197,13 +199,25 @@ impl Server {
                 self.accept()?;
             }
             if let Some(at) = tick.filter(|at| *at <= now()) {
-                let counters = self.counters();
-                print_line(&counters.since(&told, self.connections.len()));
-                told = counters;
+                if !self.printer.is_printing() {
+                    let counters = self.counters();
+                    self.print(&counters.since(&told, self.connections.len()))?;
+                    told = counters;
+                }
                 tick = Some((at + second).max(now()));
             }
         }
         Ok(())
+    }
+
+    /// Prints a line on standard output.
+    pub(crate) fn print(&mut self, line: &str) -> Result<(), Failure> {
+        let print = self.printer.line(line);
+        self.submit_print(print)
+    }
+
+    fn submit_print(&mut self, print: Option<Print>) -> Result<(), Failure> {
+        print.map_or(Ok(()), |op| self.shared.submit(op.into(), NOBODY).map(drop))
     }
 
     fn counters(&self) -> Counters {
@@ -266,6 +280,10 @@ impl Server {
                 // that descriptor may be what the listener waits for
                 if self.accept_again.is_some() { self.accept() } else { Ok(()) }
             }
+            OpOutput::Print(output) => {
+                let rest = self.printer.written(output, self.shared.stopping);
+                self.submit_print(rest)
+            }
             OpOutput::Signal((result, _, info)) => {
                 result.map_err(|e| Failure::new("cannot read the signal", &e))?;
                 self.stopped_by = Some(signal_name(&info));
@@ -309,10 +327,11 @@ impl Server {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                 // Trying again at once would fail at once: the connection still waits.
                 if self.shared.counters.accept_failures == 0 {
-                    print_error(&format!(
+                    let print = self.printer.error(&format!(
                         "echo_ring: cannot accept: {}; connections wait until others are closed",
                         explained(&error)
                     ));
+                    self.submit_print(print)?;
                 }
                 self.shared.counters.accept_failures += 1;
                 self.accept_again = Some(Instant::now() + ACCEPT_PAUSE);

@@ -106,10 +106,12 @@ impl Options {
         let told = AtomicBool::new(false);
         let tell = move |error: &std::io::Error| {
             if !told.swap(true, Ordering::Relaxed) {
-                print_error(&format!(
+                let text = format!(
                     "echo_server: cannot accept: {}; connections wait until others are closed",
                     explained(error)
-                ));
+                );
+                // a loop does not wait for a terminal; without a thread nothing is told
+                let _ = thread::Builder::new().spawn(move || print_error(&text));
             }
         };
         Listener::builder().reuse_port(self.reuseport).on_error(tell)
@@ -217,18 +219,23 @@ fn serve(args: Args) -> Result<(), Failure> {
     let server = Server::start(&options, &reactor, &messages)
         .map_err(|e| Failure::advised("cannot start the server", &e))?;
     let flags = reactor.handle().setup_flags();
-    print_line(&format!("kernel {}, {flags:?}", support.release));
-    print_line(&format!("listening on {}", server.local_addr()));
+    let start =
+        format!("kernel {}, {flags:?}\nlistening on {}", support.release, server.local_addr());
 
     let (running, stopped) = mpsc::channel();
     let handles: Vec<Handle> = reactor.handles().cloned().collect();
-    let printer = options.stats.then(|| thread::spawn(move || print_stats(&handles, &stopped)));
+    // on a thread of its own: a terminal may be stopped, and signals are waited for here
+    let printer = thread::spawn(move || {
+        print_line(&start);
+        if options.stats {
+            print_stats(&handles, &stopped);
+        }
+    });
     let signal = signals.wait().map_err(|e| Failure::new("cannot wait for a signal", &e))?;
+    signals.unblock();
     drop(running);
-    if let Some(printer) = printer {
-        // it panicked: the panic was printed
-        let _ended = printer.join();
-    }
+    // it panicked: the panic was printed
+    let _ended = printer.join();
     let ListenerStats { accepted, errors, .. } = server.stats();
     server.close();
     let report = reactor.shutdown(SHUTDOWN_LIMIT);
