@@ -217,7 +217,7 @@ impl Server {
     }
 
     fn submit_print(&mut self, print: Option<Print>) -> Result<(), Failure> {
-        print.map_or(Ok(()), |op| self.shared.submit(op.into(), NOBODY).map(drop))
+        print.map_or(Ok(()), |op| self.shared.submit(op, NOBODY).map(drop))
     }
 
     fn counters(&self) -> Counters {
@@ -412,7 +412,9 @@ impl Server {
     fn close(&mut self, key: Key) -> Result<(), Failure> {
         let Connection { socket, .. } = self.connections.remove(key);
         let last = Rc::into_inner(socket).ok_or("an operation still has the socket");
-        let op = op::Close::new(last.map_err(String::from)?);
+        // In place, because nobody has set it to linger: its close has nothing to wait for, and so
+        // needs no worker thread.
+        let op = op::Close::new(last.map_err(String::from)?).in_place();
         self.shared.submit(op, NOBODY).map(drop)
     }
 
