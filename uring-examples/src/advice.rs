@@ -2,6 +2,21 @@
 
 use std::{error::Error, io};
 
+use uring::{Call, Refusal, Unavailable};
+
+/// Who refused a ring's system call, if the error comes from that: a filter may refuse
+/// `io_uring_enter` alone, and then there is a ring, and it does not work.
+///
+/// The errno says nothing by itself, a file may be forbidden too. So it asks whether the call is
+/// refused whatever it is for. On the thread that got the error: filters are a thread's own.
+#[must_use]
+pub fn refusal(error: &(dyn Error + 'static)) -> Option<Refusal> {
+    match Unavailable::of_call(Call::Enter, errno(error)?) {
+        Unavailable::Refused(refusal) => Some(refusal),
+        _ => None,
+    }
+}
+
 /// What to do about an error of a socket, of the ring, or of a limit, if there is something.
 ///
 /// The number may be at any depth: libraries put their own words around an error.
@@ -35,6 +50,9 @@ pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
 /// The error in words, with its advice.
 #[must_use]
 pub fn explained(error: &io::Error) -> String {
+    if let Some(refusal) = refusal(error) {
+        return refusal.to_string();
+    }
     match advice(error) {
         Some(advice) => format!("{error}; {advice}"),
         None => error.to_string(),
@@ -50,6 +68,16 @@ fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_forbidden_is_no_refusal_of_the_ring() {
+        // errno(3): EPERM 1, EACCES 13, ENOSYS 38, EOPNOTSUPP 95
+        for errno in [1, 13, 38, 95] {
+            let error = io::Error::from_raw_os_error(errno);
+            assert_eq!(refusal(&error), None);
+            assert!(explained(&error).starts_with(&error.to_string()));
+        }
+    }
 
     #[test]
     fn the_number_is_found_below_the_words_of_others() {

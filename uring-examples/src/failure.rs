@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, process::ExitCode};
 
-use crate::{Args, advice, print_error, print_result};
+use crate::{Args, advice, print_error, print_result, refusal};
 
 /// Why a program does not go on.
 #[derive(Debug)]
@@ -16,8 +16,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// A failure: what was tried, and the error with its causes.
+    /// A failure: what was tried, and the error with its causes; or if a ring's system call was
+    /// refused, by whom, and what to do.
     pub fn new(tried: impl fmt::Display, error: &(dyn Error + 'static)) -> Self {
+        if let Some(refusal) = refusal(error) {
+            return Self::Failed(format!("{tried}: {refusal}"));
+        }
         let mut text = format!("{tried}: {error}");
         let mut source = error.source();
         while let Some(cause) = source {

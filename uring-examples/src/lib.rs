@@ -13,7 +13,7 @@ mod net;
 mod output;
 mod signals;
 
-pub use advice::{advice, explained};
+pub use advice::{advice, explained, refusal};
 pub use args::Args;
 pub use failure::{Failure, reason, run};
 pub use files::{appends, close, in_background};

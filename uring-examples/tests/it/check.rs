@@ -1,8 +1,8 @@
-//! `uring_check` where something is refused, or counted.
+//! The programs where a system call is refused, and `uring_check` where memory is counted.
 
 use std::{io, os::unix::process::CommandExt, process::Command};
 
-use crate::util::{URING_CHECK, has_ring, run};
+use crate::util::{CAT, ECHO_LOAD, ECHO_RING, ECHO_SERVER, URING_CHECK, run};
 
 /// Lets a system call of a program fail with `errno`.
 fn refuse(command: &mut Command, call: libc::c_long, errno: i32) {
@@ -29,9 +29,7 @@ fn refuse(command: &mut Command, call: libc::c_long, errno: i32) {
 
 #[test]
 fn uring_check_fails_if_any_of_the_three_calls_is_refused_and_names_it() {
-    if !has_ring(testing::this_test!()) {
-        return;
-    }
+    need_ring!();
     for (call, name) in [
         (libc::SYS_io_uring_setup, "io_uring_setup"),
         (libc::SYS_io_uring_enter, "io_uring_enter"),
@@ -47,10 +45,30 @@ fn uring_check_fails_if_any_of_the_three_calls_is_refused_and_names_it() {
 }
 
 #[test]
-fn uring_check_counts_rings_only_where_the_limit_counts_them() {
-    if !has_ring(testing::this_test!()) {
-        return;
+fn every_program_names_the_call_that_is_refused() {
+    need_ring!();
+    for program in [CAT, ECHO_LOAD, ECHO_RING, ECHO_SERVER] {
+        for (errno, name) in [(libc::EPERM, "EPERM"), (libc::ENOSYS, "ENOSYS")] {
+            let mut command = Command::new(program);
+            refuse(&mut command, libc::SYS_io_uring_enter, errno);
+            let ended = run(&mut command, b"some input");
+            assert_eq!(ended.code(), Some(1), "{program}: {}", ended.stderr);
+            let told = format!("io_uring_enter was refused ({name}) by a seccomp filter");
+            assert!(ended.stderr.contains(&told), "{program}: {}", ended.stderr);
+            assert_eq!(ended.text(), "", "{program}");
+        }
     }
+    // with several files, and large ones, for which several reads are queued: it is told once
+    let mut command = Command::new(CAT);
+    refuse(command.args([CAT, "/proc/version"]), libc::SYS_io_uring_enter, libc::EPERM);
+    let told = run(&mut command, b"").stderr;
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.starts_with("cat: io_uring is not available: "), "{told}");
+}
+
+#[test]
+fn uring_check_counts_rings_only_where_the_limit_counts_them() {
+    need_ring!();
     let check = "ulimit -S -l 0 && exec \"$0\"";
     let ended = run(Command::new("sh").args(["-c", check, URING_CHECK]), b"");
     if ended.status.success() {

@@ -15,7 +15,7 @@ use std::{ffi::OsStr, fs::File, io, os::fd::AsFd, process::ExitCode};
 
 use copy::{Broken, Copier};
 use place::{Place, is_output};
-use uring_examples::{Args, Failure, print_error, reason, run, unwritten};
+use uring_examples::{Args, Failure, print_error, reason, refusal, run, unwritten};
 
 const HELP: &str = "\
 Writes files to standard output, one after the other, through io_uring.
@@ -72,6 +72,9 @@ fn cat(mut args: Args) -> Result<(), Failure> {
     for name in &names {
         match write_file(&mut copier, name) {
             Ok(()) => {}
+            Err(Broken::Input(error) | Broken::Output(error)) if refusal(&error).is_some() => {
+                return Err(Failure::new("io_uring is not available", &error));
+            }
             Err(Broken::Input(error)) => {
                 print_error(&format!("cat: {}: {}", quoted(name), reason(&error)));
                 failed = true;
