@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// What is left of a command line.
 ///

@@ -1,8 +1,8 @@
-//! How a program ends: one line on standard error, and an exit code that scripts can tell apart.
+//! Why a program fails, in words.
 
-use std::{error::Error, fmt, io, process::ExitCode};
+use std::{error::Error, fmt, io};
 
-use crate::{Args, advice, print_error, print_result, refusal};
+use crate::advice::{advice, refusal};
 
 /// Why a program does not go on.
 #[derive(Debug)]
@@ -57,32 +57,6 @@ pub fn reason(error: &io::Error) -> String {
     let number = error.raw_os_error().map(|errno| format!(" (os error {errno})"));
     let short = number.and_then(|number| text.strip_suffix(&number).map(str::to_owned));
     short.unwrap_or(text)
-}
-
-/// Runs a program: answers `--help` and `--version`, hands the command line to `body`, tells how it
-/// failed.
-pub fn run(name: &str, help: &str, body: fn(Args) -> Result<(), Failure>) -> ExitCode {
-    let args = Args::from_environment();
-    let ended = if args.asks_for(&["--help", "-h"]) {
-        print_result(help)
-    } else if args.asks_for(&["--version"]) {
-        let [package, version] = [env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")];
-        print_result(&format!("{name} ({package}) {version}\n"))
-    } else {
-        body(args)
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(text)) => {
-            print_error(&format!("{name}: {text}; `{name} --help` says more"));
-            ExitCode::from(2)
-        }
-        Err(Failure::Failed(text)) => {
-            print_error(&format!("{name}: {text}"));
-            ExitCode::FAILURE
-        }
-        Err(Failure::Told) => ExitCode::FAILURE,
-    }
 }
 
 #[cfg(test)]

@@ -11,11 +11,12 @@ mod histogram;
 mod limits;
 mod net;
 mod output;
+mod program;
 mod signals;
 
 pub use advice::{advice, explained, refusal};
 pub use args::Args;
-pub use failure::{Failure, reason, run};
+pub use failure::{Failure, reason};
 pub use files::{appends, close, in_background};
 pub use histogram::Histogram;
 pub use limits::{
@@ -23,4 +24,5 @@ pub use limits::{
 };
 pub use net::{connecting_socket, limit_socket_buffers, listen};
 pub use output::{print_error, print_line, print_result, unwritten};
+pub use program::run;
 pub use signals::{NextSignal, Signals, die_of_sigpipe, raise_file_size_signal, signal_name};

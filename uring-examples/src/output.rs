@@ -5,7 +5,10 @@
 
 use std::io::{self, Write};
 
-use crate::{Failure, die_of_sigpipe, reason};
+use crate::{
+    failure::{Failure, reason},
+    signals::die_of_sigpipe,
+};
 
 /// Prints a line on standard output at once, also into a pipe. That nobody reads is no error.
 pub fn print_line(line: &str) {
