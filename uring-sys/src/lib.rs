@@ -15,8 +15,11 @@
 //! - **No unions.** Where C overlays members, a field has the name of one of them, and methods have
 //!   the names of the others: [`io_uring_sqe::off`] and [`io_uring_sqe::addr2`]. Where C ends in an
 //!   array of any length, there is a second struct: [`io_uring_probe_with_ops`].
-//! - **No allocation, no `std`.** It depends on `libc` for the numbers of the calls on
-//!   architectures where it does not make them itself.
+//! - **No allocation, no `std`.** It depends on `libc` for the calls on architectures where it does
+//!   not make them itself.
+//! - **No other targets.** Linux with pointers of 64 bits, little-endian: elsewhere it does not
+//!   compile. What is built on top sizes memory that the kernel writes, and in a narrow `usize`
+//!   such a size can wrap.
 //!
 //! # Example
 //!
@@ -63,6 +66,12 @@
     non_camel_case_types,
     reason = "every item has the name that the kernel's header gives it"
 )]
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+compile_error!(
+    "this target is not supported: `uring-sys` is for Linux with 64-bit pointers, little-endian \
+     (x86_64, aarch64, riscv64, loongarch64, powerpc64le, mips64el)"
+);
 
 mod bpf;
 mod buf_ring;

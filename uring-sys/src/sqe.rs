@@ -258,8 +258,8 @@ impl io_uring_sqe128 {
     }
 }
 
-/// How 64-bit words are aligned: to 8 bytes in the header, but to 4 by the ABI of 32-bit x86. No
-/// offset depends on it, as the header names all padding.
+/// How 64-bit words are aligned: to 8 bytes in the header. By the ABI of 32-bit x86 it would be 4:
+/// with that exception, the refusal of the target in `lib.rs` is the only error that is seen there.
 pub(crate) const WORD: usize = if cfg!(target_arch = "x86") { 4 } else { 8 };
 
 /// The halves of a word, the lower address first.

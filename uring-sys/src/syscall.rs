@@ -6,22 +6,14 @@ use crate::setup::io_uring_params;
 
 // The numbers are the same on all architectures that got the calls after Linux 5.1 unified the
 // tables; `libc` knows the exceptions, and the fallback below uses its numbers.
-#[cfg(any(
-    all(target_arch = "x86_64", target_pointer_width = "64"),
-    all(target_arch = "aarch64", target_pointer_width = "64"),
-    target_arch = "riscv64",
-))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 mod number {
     pub(super) const SETUP: usize = 425;
     pub(super) const ENTER: usize = 426;
     pub(super) const REGISTER: usize = 427;
 }
 
-#[cfg(not(any(
-    all(target_arch = "x86_64", target_pointer_width = "64"),
-    all(target_arch = "aarch64", target_pointer_width = "64"),
-    target_arch = "riscv64",
-)))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 mod number {
     pub(super) const SETUP: libc::c_long = libc::SYS_io_uring_setup;
     pub(super) const ENTER: libc::c_long = libc::SYS_io_uring_enter;
@@ -138,7 +130,7 @@ const fn descriptor(fd: i32) -> usize {
 /// # Safety
 ///
 /// Whatever the system call `number` asks for, with these arguments.
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+#[cfg(target_arch = "x86_64")]
 #[inline]
 unsafe fn syscall6(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> i32 {
     let result: isize;
@@ -172,7 +164,7 @@ unsafe fn syscall6(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> i32 {
 /// # Safety
 ///
 /// Whatever the system call `number` asks for, with these arguments.
-#[cfg(all(target_arch = "aarch64", target_pointer_width = "64"))]
+#[cfg(target_arch = "aarch64")]
 #[inline]
 unsafe fn syscall6(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> i32 {
     let result: isize;
@@ -245,22 +237,13 @@ unsafe fn syscall6(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> i32 {
 /// # Safety
 ///
 /// Whatever the system call `number` asks for, with these arguments.
-#[cfg(not(any(
-    all(target_arch = "x86_64", target_pointer_width = "64"),
-    all(target_arch = "aarch64", target_pointer_width = "64"),
-    target_arch = "riscv64",
-)))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 #[inline]
 unsafe fn syscall6(number: libc::c_long, [a, b, c, d, e, f]: [usize; 6]) -> i32 {
     // SAFETY: `libc::syscall` takes a number and arguments as wide as a register, which `usize`
     // is; what the call does with them is the caller's promise.
     let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     if result != -1 {
-        #[allow(
-            clippy::useless_conversion,
-            clippy::unnecessary_fallible_conversions,
-            reason = "`c_long` is 32 or 64 bits wide"
-        )]
         return i32::try_from(result).unwrap_or(i32::MAX);
     }
     // SAFETY: the function has no precondition; it returns the address of this thread's `errno`.
@@ -271,11 +254,7 @@ unsafe fn syscall6(number: libc::c_long, [a, b, c, d, e, f]: [usize; 6]) -> i32 
 }
 
 /// The calls return a descriptor, a count or a negated `errno`: all of them fit.
-#[cfg(any(
-    all(target_arch = "x86_64", target_pointer_width = "64"),
-    all(target_arch = "aarch64", target_pointer_width = "64"),
-    target_arch = "riscv64",
-))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 #[inline]
 const fn narrow(result: isize) -> i32 {
     #[expect(

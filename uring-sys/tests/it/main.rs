@@ -10,3 +10,4 @@ mod items;
 mod sources;
 mod syscalls;
 mod table;
+mod targets;
