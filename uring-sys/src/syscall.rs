@@ -136,7 +136,8 @@ unsafe fn syscall6(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> i32 {
     let result: isize;
     // SAFETY: an `asm!` block must say all that it changes.
     // - Registers: the kernel's calling convention takes the number in rax and the arguments in
-    //   these six, returns in rax, and changes rcx and r11 only.
+    //   these six, returns in rax, and changes rcx and r11 only (the System V ABI's supplement for
+    //   AMD64, A.2.1 Calling Conventions).
     // - Flags: the kernel restores them; stack: it does not use ours.
     // - Memory: without `nomem` or `readonly`, the compiler expects any memory to be read and
     //   written that a pointer could reach whose provenance was exposed, as our callers did.
@@ -170,8 +171,14 @@ unsafe fn syscall6(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> i32 {
     let result: isize;
     // SAFETY: an `asm!` block must say all that it changes.
     // - Registers: the kernel's calling convention takes the number in x8 and the arguments in
-    //   x0 to x5, returns in x0, and changes nothing else.
-    // - Flags: the kernel restores them; stack: it does not use ours.
+    //   x0 to x5, returns in x0, and keeps all others that every such processor has. Of those of
+    //   SVE it zeroes the predicates, and the vectors beyond their first 128 bits
+    //   (Documentation/arch/arm64/sve.rst, 3. System call behaviour). Code that the compiler made
+    //   for SVE holds values there, so all are named; a v names the whole z, and there is no way
+    //   to name only the upper part, so that d8 to d15 are saved without need elsewhere. FFR is
+    //   lost too, but the compiler never keeps a value there, and warns in whatever code this is
+    //   inlined into if it is named.
+    // - Flags: the kernel restores them, NZCV and FPSR; stack: it does not use ours.
     // - Memory: without `nomem` or `readonly`, the compiler expects any memory to be read and
     //   written that a pointer could reach whose provenance was exposed, as our callers did.
     // - What the call does otherwise is the caller's promise.
@@ -185,6 +192,18 @@ unsafe fn syscall6(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> i32 {
             in("x3") d,
             in("x4") e,
             in("x5") f,
+            lateout("v0") _, lateout("v1") _, lateout("v2") _, lateout("v3") _,
+            lateout("v4") _, lateout("v5") _, lateout("v6") _, lateout("v7") _,
+            lateout("v8") _, lateout("v9") _, lateout("v10") _, lateout("v11") _,
+            lateout("v12") _, lateout("v13") _, lateout("v14") _, lateout("v15") _,
+            lateout("v16") _, lateout("v17") _, lateout("v18") _, lateout("v19") _,
+            lateout("v20") _, lateout("v21") _, lateout("v22") _, lateout("v23") _,
+            lateout("v24") _, lateout("v25") _, lateout("v26") _, lateout("v27") _,
+            lateout("v28") _, lateout("v29") _, lateout("v30") _, lateout("v31") _,
+            lateout("p0") _, lateout("p1") _, lateout("p2") _, lateout("p3") _,
+            lateout("p4") _, lateout("p5") _, lateout("p6") _, lateout("p7") _,
+            lateout("p8") _, lateout("p9") _, lateout("p10") _, lateout("p11") _,
+            lateout("p12") _, lateout("p13") _, lateout("p14") _, lateout("p15") _,
             options(nostack, preserves_flags),
         );
     }
@@ -202,8 +221,10 @@ unsafe fn syscall6(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> i32 {
     let result: isize;
     // SAFETY: an `asm!` block must say all that it changes.
     // - Registers: the kernel's calling convention takes the number in a7 and the arguments in
-    //   a0 to a5, returns in a0, and changes nothing else (vector registers are lost, and the
-    //   vector state is not assumed to survive: `preserves_flags` is left out for it).
+    //   a0 to a5, returns in a0, and keeps all others but the vector registers
+    //   (Documentation/arch/riscv/vector.rst, 3. Vector Register State Across System Calls). With
+    //   them go vl and vtype, which the kernel makes invalid: for those, `preserves_flags` is left
+    //   out.
     // - Stack: the kernel does not use ours.
     // - Memory: without `nomem` or `readonly`, the compiler expects any memory to be read and
     //   written that a pointer could reach whose provenance was exposed, as our callers did.
