@@ -67,17 +67,18 @@ impl Cqe {
     ///
     /// # Errors
     ///
-    /// The operation's own `errno`.
+    /// The operation's own `errno`. What a worker was doing when it was interrupted can end with a
+    /// number of the kernel's own, such as `ERESTARTSYS` (512), which no header for programs has:
+    /// those that mean "interrupted" are `EINTR` here, and themselves in
+    /// [`raw_result`](Self::raw_result).
     pub fn result(&self) -> io::Result<u32> {
         if self.is_notification() {
             return Ok(unsigned(self.0.res));
         }
-        // wrapping_neg: `-i32::MIN` overflows, and no errno is that large
-        let errno = self.0.res.wrapping_neg();
-        u32::try_from(self.0.res).map_err(|_| io::Error::from_raw_os_error(errno))
+        u32::try_from(self.0.res).map_err(|_| error(self.0.res))
     }
 
-    /// The result as the kernel wrote it: negative values are errors.
+    /// The result as the kernel wrote it: negative values are errors, the kernel's own included.
     #[must_use]
     pub const fn raw_result(&self) -> i32 {
         self.0.res
@@ -112,6 +113,19 @@ impl Cqe {
     }
 }
 
+/// The error that a negative result stands for.
+fn error(res: i32) -> io::Error {
+    // wrapping_neg: `-i32::MIN` overflows, and no errno is that large
+    let errno = match res.wrapping_neg() {
+        // include/linux/errno.h: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND and
+        // ERESTART_RESTARTBLOCK. On the way out of a system call the kernel calls again or makes
+        // EINTR of them; in a worker nothing does. (515 is no ioctl, and stays.)
+        512 | 513 | 514 | 516 => libc::EINTR,
+        errno => errno,
+    };
+    io::Error::from_raw_os_error(errno)
+}
+
 impl fmt::Debug for Cqe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cqe")
@@ -135,6 +149,18 @@ mod tests {
         // EINVAL is 22 in errno(3)
         assert_eq!(cqe(-22, 0).result().unwrap_err().raw_os_error(), Some(22));
         assert_eq!(cqe(5, 0).result().unwrap(), 5);
+    }
+
+    #[test]
+    fn what_the_kernel_would_have_restarted_was_interrupted() {
+        // include/linux/errno.h: ERESTARTSYS 512, ERESTARTNOINTR 513, ERESTARTNOHAND 514,
+        // ENOIOCTLCMD 515, ERESTART_RESTARTBLOCK 516, and EBADHANDLE 521 follows; EINTR is 4
+        for (kernel, errno) in [(512, 4), (513, 4), (514, 4), (515, 515), (516, 4), (521, 521)] {
+            let cqe = cqe(-kernel, 0);
+            assert_eq!(cqe.result().unwrap_err().raw_os_error(), Some(errno), "{kernel}");
+            assert_eq!(cqe.raw_result(), -kernel);
+        }
+        assert_eq!(cqe(512, 0).result().unwrap(), 512);
     }
 
     #[test]

@@ -1,8 +1,15 @@
 //! The raw door: whole and split, it tells what the kernel says and nothing else.
 
-use std::{os::fd::AsRawFd, time::Duration};
+use std::{
+    env,
+    ffi::{CStr, CString},
+    fs, io,
+    os::{fd::AsRawFd, unix::ffi::OsStringExt},
+    time::{Duration, Instant},
+};
 
 use uring::{Current, RawRing, Sqe};
+use uring_sys as sys;
 
 use crate::{scenes, util};
 
@@ -119,6 +126,64 @@ fn an_entry_prints_and_encodes_what_it_was_told() {
     // a short read breaks its chain
     let cqe = ring.pop().expect("the nop");
     assert_eq!((cqe.user_data(), util::errno(&cqe.result())), (6, libc::ECANCELED));
+}
+
+/// An open(2) for reading on a worker, and behind it something for a worker that is soon done.
+fn open_on_worker(path: &CStr) -> [Sqe; 2] {
+    let open = sys::io_uring_sqe {
+        opcode: sys::IORING_OP_OPENAT,
+        fd: libc::AT_FDCWD,
+        addr: u64::try_from(path.as_ptr().expose_provenance()).expect("an address"),
+        op_flags: 0, // O_RDONLY
+        user_data: 1,
+        ..Default::default()
+    };
+    // SAFETY: the callers keep the path until its completion; there is no descriptor.
+    let open = unsafe { Sqe::new(open) };
+    [open.on_worker(), nop(2).on_worker()]
+}
+
+/// An ASYNC_CANCEL of the entry above.
+fn cancel_open() -> Sqe {
+    let cancel = sys::io_uring_sqe {
+        opcode: sys::IORING_OP_ASYNC_CANCEL,
+        addr: 1,
+        user_data: 3,
+        ..Default::default()
+    };
+    // SAFETY: `addr` is a number here, and there is no descriptor.
+    unsafe { Sqe::new(cancel) }
+}
+
+#[test]
+fn an_open_that_is_cancelled_while_it_waits_for_a_writer_was_interrupted() {
+    let path = env::temp_dir().join(format!("uring-fifo-{}", std::process::id()));
+    let name = CString::new(path.clone().into_os_string().into_vec()).expect("no zero in it");
+    // SAFETY: the call reads a path.
+    let answer = unsafe { libc::mkfifo(name.as_ptr(), 0o600) };
+    assert_eq!(answer, 0, "mkfifo: {}", io::Error::last_os_error());
+    let mut ring = ring();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let error = loop {
+        for entry in open_on_worker(&name) {
+            ring.push(entry).expect("room");
+        }
+        // Workers take things in order, so that the open has begun, or is about to.
+        ring.submit_and_wait(1).expect("a wait");
+        assert_eq!(ring.pop().map(|cqe| cqe.user_data()), Some(2), "nobody writes");
+        ring.push(cancel_open()).expect("room");
+        ring.submit_and_wait(2).expect("a wait");
+        let both: Vec<_> = ring.completions().collect();
+        let open = both.iter().find(|cqe| cqe.user_data() == 1).expect("the open");
+        let error = open.result().expect_err("nobody writes");
+        // about to: it has not begun, and another attempt is due
+        if error.raw_os_error() != Some(libc::ECANCELED) {
+            break error;
+        }
+        assert!(Instant::now() < deadline, "never interrupted, always cancelled before");
+    };
+    fs::remove_file(&path).expect("it was there");
+    assert_eq!(error.raw_os_error(), Some(libc::EINTR), "{error}");
 }
 
 #[test]
