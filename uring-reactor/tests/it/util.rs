@@ -12,7 +12,6 @@ use uring_reactor::{BuildError, Cx, EventLoop, Fd, Handle, Reactor, Source, Sour
 
 // errno(3)
 pub(crate) const EINTR: i32 = 4;
-pub(crate) const EINVAL: i32 = 22;
 pub(crate) const ECANCELED: i32 = 125;
 
 /// Ends the test if no loop can run here.
