@@ -11,13 +11,16 @@ use std::{
 use uring::{Ring, SetupFlags, Support};
 
 use crate::{
-    BuildError, EventLoop, LoopOp, Reactor, Report, Stats,
-    bell::Bell,
-    handle::Shared,
-    state::State,
-    stats::Published,
-    target::{Dest, Targets},
-    task::{Ready, Tasks},
+    error::BuildError,
+    event_loop::{
+        EventLoop,
+        state::State,
+        target::{Dest, Targets},
+    },
+    op::LoopOp,
+    remote::{shared::Shared, wakeup::Bell},
+    stats::{Published, Report, Stats},
+    task::{Tasks, ready::Ready},
     timer::Timers,
 };
 
@@ -43,11 +46,11 @@ fn suffices(flags: SetupFlags, release: impl FnOnce() -> String) -> Result<(), B
     Err(BuildError::TooOld { missing, release: release() })
 }
 
-/// Makes an [`EventLoop`] or a [`Reactor`].
+/// Makes an [`EventLoop`] or a [`Reactor`](crate::Reactor).
 #[must_use = "settings do nothing until `build` is called"]
 #[derive(Debug)]
 pub struct Builder<T> {
-    settings: Settings,
+    pub(crate) settings: Settings,
     makes: PhantomData<fn() -> T>,
 }
 
@@ -176,37 +179,12 @@ impl Builder<EventLoop> {
     }
 }
 
-impl Builder<Reactor> {
-    /// How many loops there are, each on a thread of its own. The default is one.
-    pub fn loops(mut self, loops: usize) -> Self {
-        self.settings.loops = loops;
-        self
-    }
-
-    /// Lets all loops share the worker threads of the first.
-    #[doc(alias = "IORING_SETUP_ATTACH_WQ")]
-    pub fn share_workers(mut self) -> Self {
-        self.settings.share_workers = true;
-        self
-    }
-
-    /// What the threads are called; a number is added. The default is `uring-loop`.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.settings.name = name.into();
-        self
-    }
-
-    /// Makes the loops and starts their threads.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`] says what is missing, and what to do. No thread is left behind.
-    pub fn build(self) -> Result<Reactor, BuildError> {
-        Reactor::start(&self.settings)
-    }
-}
-
 impl EventLoop {
+    /// Settings for a new loop.
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+
     /// Another descriptor of the loop's ring, to share its worker threads with a loop elsewhere.
     pub(crate) fn ring_fd(&self) -> Result<OwnedFd, BuildError> {
         self.state.ring.as_fd().try_clone_to_owned().map_err(BuildError::System)

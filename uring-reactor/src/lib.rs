@@ -43,38 +43,30 @@
 
 #![deny(unsafe_code)]
 
-mod bell;
 mod builder;
-mod command;
-mod cx;
+mod clock;
 mod error;
 mod event_loop;
 mod fd;
-mod handle;
 #[cfg(all(test, loom))]
 mod loom_models;
 mod op;
 mod reactor;
-mod shutdown;
-mod source;
-mod state;
+mod remote;
 mod stats;
 mod sync;
-mod target;
 mod task;
 mod timer;
-mod turn;
 
 pub use builder::{Builder, check};
-pub use cx::Cx;
 pub use error::{BuildError, Closed};
-pub use event_loop::EventLoop;
+pub use event_loop::source::{Source, SourceEvent, SourceId};
+pub use event_loop::{Cx, EventLoop};
 pub use fd::Fd;
-pub use handle::{Handle, Request};
 pub use op::{LoopItem, LoopOp, LoopOutput};
 pub use reactor::Reactor;
-pub use source::{Source, SourceEvent, SourceId};
+pub use remote::handle::{Handle, Request};
 pub use stats::{Report, Stats};
-pub use task::Task;
+pub use task::ready::Task;
 pub use timer::TimerId;
 pub use uring;

@@ -9,7 +9,7 @@ use loom::{
     thread,
 };
 
-use crate::{bell::Doze, task::Queued};
+use crate::{remote::wakeup::Doze, task::ready::Queued};
 
 struct Model {
     doze: Doze,

@@ -4,7 +4,7 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use uring::{AnyOperation, Payload, op};
 
-use crate::Fd;
+use crate::fd::Fd;
 
 uring::operations! {
     /// The operations of a loop: those of sources by name, so that they need no allocation, and any

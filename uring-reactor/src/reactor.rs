@@ -11,7 +11,12 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::{
-    BuildError, Builder, EventLoop, Handle, Report, Stats, builder::Settings, turn::after,
+    builder::{Builder, Settings},
+    clock::after,
+    error::BuildError,
+    event_loop::EventLoop,
+    remote::handle::Handle,
+    stats::{Report, Stats},
 };
 
 /// How long a reactor that is dropped waits for its operations.
@@ -41,7 +46,7 @@ impl Reactor {
         Builder::new()
     }
 
-    pub(crate) fn start(settings: &Settings) -> Result<Self, BuildError> {
+    fn start(settings: &Settings) -> Result<Self, BuildError> {
         if settings.loops == 0 {
             return Err(BuildError::BadSettings(
                 "a reactor has at least one loop; 0 were asked for",
@@ -111,6 +116,36 @@ impl Reactor {
             }
         }
         all
+    }
+}
+
+impl Builder<Reactor> {
+    /// How many loops there are, each on a thread of its own. The default is one.
+    pub fn loops(mut self, loops: usize) -> Self {
+        self.settings.loops = loops;
+        self
+    }
+
+    /// Lets all loops share the worker threads of the first.
+    #[doc(alias = "IORING_SETUP_ATTACH_WQ")]
+    pub fn share_workers(mut self) -> Self {
+        self.settings.share_workers = true;
+        self
+    }
+
+    /// What the threads are called; a number is added. The default is `uring-loop`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.name = name.into();
+        self
+    }
+
+    /// Makes the loops and starts their threads.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] says what is missing, and what to do. No thread is left behind.
+    pub fn build(self) -> Result<Reactor, BuildError> {
+        Reactor::start(&self.settings)
     }
 }
 

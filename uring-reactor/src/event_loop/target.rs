@@ -6,7 +6,14 @@
 use slab::Slab;
 use uring::OpId;
 
-use crate::{Cx, LoopItem, LoopOutput, Source, SourceId, TimerId};
+use super::{
+    Cx,
+    source::{Source, SourceId},
+};
+use crate::{
+    op::{LoopItem, LoopOutput},
+    timer::TimerId,
+};
 
 /// Where the completions of an operation go: the context that the ring keeps for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
-//! Reaching a loop from any thread.
+//! A way to a loop, for any thread.
 
 use std::{
     fmt,
     sync::Arc,
-    thread::{self, ThreadId},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -11,19 +11,13 @@ use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 use uring::{Operation, SetupFlags};
 
+use super::shared::Shared;
 use crate::{
-    Closed, Cx, SourceId, Stats, bell::Bell, command::Command, stats::Published, task::Ready,
+    clock::after,
+    error::Closed,
+    event_loop::{Cx, EventLoop, command::Command, source::SourceId},
+    stats::Stats,
 };
-
-/// What a loop shares with its handles.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) bell: Bell,
-    pub(crate) published: Published,
-    pub(crate) ready: Ready,
-    pub(crate) flags: SetupFlags,
-    pub(crate) thread: ThreadId,
-}
 
 /// A way to a loop, for any thread. A clone leads to the same loop.
 ///
@@ -103,7 +97,7 @@ impl Handle {
     ///
     /// [`Closed`] if the loop has ended.
     pub fn shutdown(&self, limit: Duration) -> Result<(), Closed<()>> {
-        self.send(Command::Shutdown(crate::turn::after(limit)))
+        self.send(Command::Shutdown(after(limit)))
     }
 
     fn send(&self, command: Command) -> Result<(), Closed<()>> {
@@ -128,6 +122,22 @@ impl Handle {
     #[must_use]
     pub fn is_current(&self) -> bool {
         thread::current().id() == self.shared.thread
+    }
+}
+
+impl EventLoop {
+    /// A way to the loop, for any thread.
+    #[must_use]
+    pub fn handle(&mut self) -> Handle {
+        Cx { state: &mut self.state }.handle()
+    }
+}
+
+impl Cx<'_> {
+    /// A way to this loop for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle { commands: self.state.sender.clone(), shared: Arc::clone(&self.state.shared) }
     }
 }
 

@@ -1,11 +1,24 @@
-//! A loop on the caller's thread.
+//! A loop: as the thread that it runs on has it, and as a callback sees it.
+//!
+//! Callbacks get the loop that they are kept in, so that the two know each other. Both stand here,
+//! and below is what they are made of.
 
 use std::{
     fmt, io,
     time::{Duration, Instant},
 };
 
-use crate::{Builder, Cx, Handle, Report, state::State};
+use state::State;
+
+use crate::stats::Report;
+
+pub(crate) mod command;
+pub(crate) mod cx;
+pub(crate) mod shutdown;
+pub(crate) mod source;
+pub(crate) mod state;
+pub(crate) mod target;
+pub(crate) mod turn;
 
 /// A loop that runs on the thread that made it. [`Reactor`](crate::Reactor) runs several on threads
 /// of their own.
@@ -31,17 +44,6 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Settings for a new loop.
-    pub fn builder() -> Builder<Self> {
-        Builder::new()
-    }
-
-    /// A way to the loop, for any thread.
-    #[must_use]
-    pub fn handle(&mut self) -> Handle {
-        Cx { state: &mut self.state }.handle()
-    }
-
     /// Calls `call` with the loop, to submit the first operations.
     pub fn with<R>(&mut self, call: impl FnOnce(&mut Cx<'_>) -> R) -> R {
         call(&mut Cx { state: &mut self.state })
@@ -59,7 +61,7 @@ impl EventLoop {
         self.state.go(until.is_some() && !called, until)
     }
 
-    /// Runs until [`Handle::shutdown`], and says how it ended.
+    /// Runs until [`Handle::shutdown`](crate::Handle::shutdown), and says how it ended.
     ///
     /// # Errors
     ///
@@ -72,7 +74,8 @@ impl EventLoop {
         self.finish(result)
     }
 
-    /// Ends the loop within `limit`, as [`Handle::shutdown`] does for one that runs.
+    /// Ends the loop within `limit`, as [`Handle::shutdown`](crate::Handle::shutdown) does for one
+    /// that runs.
     ///
     /// # Errors
     ///
@@ -85,8 +88,22 @@ impl EventLoop {
     }
 }
 
+/// The loop that a callback runs on.
+///
+/// Nothing here blocks or makes a system call: what is submitted goes out with the turn's one
+/// enter.
+pub struct Cx<'l> {
+    pub(crate) state: &'l mut State,
+}
+
 impl fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop").field("stats", &self.state.stats).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Cx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx").field("stats", &self.state.stats).finish_non_exhaustive()
     }
 }

@@ -5,10 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    EventLoop, Report, SourceEvent,
+use super::{
+    EventLoop,
+    source::SourceEvent,
     state::{State, catch},
 };
+use crate::stats::Report;
 
 /// How long a loop that ends waits before it cancels what is in flight once more.
 const AGAIN: Duration = Duration::from_millis(100);

@@ -9,55 +9,16 @@ use std::{
     thread,
 };
 
-use parking_lot::Mutex;
 use slab::Slab;
 
-use crate::{
-    handle::Shared,
-    sync::{AtomicBool, Ordering},
-};
+use ready::{Queued, Task};
+
+use crate::remote::shared::Shared;
+
+pub(crate) mod ready;
 
 /// A future that stays on the loop.
 pub(crate) type Local = Pin<Box<dyn Future<Output = ()>>>;
-
-/// Names a task of a loop, to [`abort`](crate::Cx::abort) it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Task {
-    key: usize,
-    serial: u64,
-}
-
-/// The tasks that were woken, in that order. Any thread may push.
-#[derive(Debug, Default)]
-pub(crate) struct Ready(Mutex<Vec<Task>>);
-
-impl Ready {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
-    }
-}
-
-/// Set from the wake to the poll, so that a task is queued once.
-pub(crate) struct Queued(AtomicBool);
-
-impl Queued {
-    pub(crate) fn new() -> Self {
-        Self(AtomicBool::new(true))
-    }
-
-    /// The task is woken; says whether it has to be queued.
-    pub(crate) fn must_queue(&self) -> bool {
-        // Release pairs with the acquire in `clear`: a poll after it sees what came before.
-        !self.0.swap(true, Ordering::AcqRel)
-    }
-
-    /// The task is about to be polled: a wake from here on queues it again.
-    pub(crate) fn clear(&self) {
-        // A swap, not a store: a wake that found the flag set leaves its news to this poll, which
-        // must see them. Acquire pairs with the release in `must_queue`.
-        self.0.swap(false, Ordering::AcqRel);
-    }
-}
 
 struct Woken {
     task: Task,
@@ -74,7 +35,7 @@ impl Wake for Woken {
         if !self.queued.must_queue() {
             return;
         }
-        self.shared.ready.0.lock().push(self.task);
+        self.shared.ready.push(self.task);
         if thread::current().id() != self.shared.thread {
             self.shared.bell.ring();
         }
@@ -106,7 +67,7 @@ impl Tasks {
         let queued = Queued::new();
         let woken = Arc::new(Woken { task, queued, shared: Arc::clone(shared) });
         entry.insert(Entry { serial: task.serial, future: Some(future), woken });
-        shared.ready.0.lock().push(task);
+        shared.ready.push(task);
         task
     }
 
@@ -119,9 +80,7 @@ impl Tasks {
     /// The tasks to poll in this turn, at most `budget`; the others stay queued.
     pub(crate) fn take_ready(&mut self, shared: &Shared, budget: usize) -> Vec<Task> {
         let mut batch = std::mem::take(&mut self.batch);
-        let mut ready = shared.ready.0.lock();
-        let count = ready.len().min(budget);
-        batch.extend(ready.drain(..count));
+        shared.ready.take(budget, &mut batch);
         batch
     }
 

@@ -1,7 +1,6 @@
-//! A loop, as a callback on it sees it.
+//! What a callback can do.
 
 use std::{
-    fmt,
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,20 +8,19 @@ use std::{
 
 use uring::{AnyOperation, OpId, Operation, Pool, Rejected};
 
-use crate::{
-    Handle, LoopItem, LoopOp, LoopOutput, Source, SourceId, Stats, Task, TimerId,
-    state::{Alarm, State},
+use super::{
+    Cx,
+    source::{Source, SourceId},
+    state::Alarm,
     target::{Arrival, Dest, Target},
-    turn::after,
 };
-
-/// The loop that a callback runs on.
-///
-/// Nothing here blocks or makes a system call: what is submitted goes out with the turn's one
-/// enter.
-pub struct Cx<'l> {
-    pub(crate) state: &'l mut State,
-}
+use crate::{
+    clock::after,
+    op::{LoopItem, LoopOp, LoopOutput},
+    stats::Stats,
+    task::ready::Task,
+    timer::TimerId,
+};
 
 impl Cx<'_> {
     /// Submits an operation; `callback` runs with its output, exactly once.
@@ -198,21 +196,9 @@ impl Cx<'_> {
         self.state.stopping.is_some()
     }
 
-    /// A way to this loop for other threads.
-    #[must_use]
-    pub fn handle(&self) -> Handle {
-        Handle { commands: self.state.sender.clone(), shared: Arc::clone(&self.state.shared) }
-    }
-
     /// What the loop has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.state.stats
-    }
-}
-
-impl fmt::Debug for Cx<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cx").field("stats", &self.state.stats).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{Cx, SourceId};
+use super::{Cx, source::SourceId};
 
 pub(crate) enum Command {
     /// Call this on the loop.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::{Cx, LoopItem, LoopOutput};
+use super::Cx;
+use crate::op::{LoopItem, LoopOutput};
 
 /// Names a source on its loop; never used again after the source was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

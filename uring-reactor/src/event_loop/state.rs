@@ -12,11 +12,16 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use uring::{Offset, OpId, Operation, Pool, Reason, Rejected, Ring, op};
 
-use crate::{
-    Cx, LoopOp, LoopOutput, Report, SourceId, Stats,
+use super::{
+    Cx,
     command::Command,
-    handle::Shared,
+    source::SourceId,
     target::{Dest, Target, Targets},
+};
+use crate::{
+    op::{LoopOp, LoopOutput},
+    remote::shared::Shared,
+    stats::{Report, Stats},
     task::Tasks,
     timer::Timers,
 };

@@ -1,30 +1,20 @@
 //! One turn of a loop: see the crate's documentation for its steps.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Instant};
 
 use uring::{Event, SqFlags};
 
-use crate::{
-    SourceEvent, SourceId, Stats,
+use super::{
     command::Command,
+    source::{Source, SourceEvent, SourceId},
     state::{Alarm, BELL, State},
     target::{Arrival, Dest, Target},
-    task,
 };
+use crate::{stats::Stats, task};
 
 /// How much of each kind a turn does before it goes on: one chatty source must not starve the
 /// others.
 const BUDGET: usize = 256;
-
-/// The time `limit` from now; the farthest that there is if that is too far.
-pub(crate) fn after(limit: Duration) -> Instant {
-    let now = Instant::now();
-    let farthest = Duration::from_secs(100 * 365 * 24 * 3600);
-    now.checked_add(limit.min(farthest)).unwrap_or(now)
-}
 
 impl State {
     /// Runs one turn. It sleeps, until `until` at the latest, if there is nothing to do.
@@ -264,7 +254,7 @@ impl State {
         }
     }
 
-    fn run_source(&mut self, id: SourceId, mut source: Box<dyn crate::Source>, event: SourceEvent) {
+    fn run_source(&mut self, id: SourceId, mut source: Box<dyn Source>, event: SourceEvent) {
         let panicked = self.guard(|cx| source.on_event(event, cx)).is_none();
         if panicked {
             // its invariants may be broken: it does not get another event
