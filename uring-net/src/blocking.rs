@@ -10,9 +10,8 @@ use parking_lot::{Condvar, MutexGuard};
 use socket2::SockRef;
 
 use crate::{
-    TcpStream,
     core::{End, MERGED_BYTES, errno},
-    stream::{Shared, State, WriteEnd, would_deadlock},
+    stream::{Shared, State, TcpStream, WriteEnd, would_deadlock},
 };
 
 /// Sends without waiting, and without a signal if the peer is gone.

@@ -12,13 +12,13 @@ use crossbeam_channel::bounded;
 use uring_reactor::{Cx, Fd, Handle, Reactor, uring::op};
 
 use crate::{
-    Handler, TcpStream, addr,
-    conn::Local,
+    addr,
+    conn::{Handler, Local},
     core::errno,
-    listener::Caps,
+    limits::Caps,
     loads::Load,
     pump,
-    stream::{self, would_deadlock},
+    stream::{self, TcpStream, would_deadlock},
 };
 
 impl TcpStream {

@@ -65,6 +65,7 @@ mod conn;
 mod connect;
 mod core;
 mod deadline;
+mod limits;
 mod listener;
 mod loads;
 mod pump;

@@ -14,7 +14,7 @@ use uring_reactor::{Cx, Fd, Handle, SourceId, uring::Payload};
 use crate::{
     addr,
     core::{Chunk, End, Inbox},
-    listener::Caps,
+    limits::Caps,
     loads::Load,
     pump::{self, Front, Link},
 };

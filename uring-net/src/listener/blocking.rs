@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use uring_reactor::{Handle, Reactor};
 
 use super::{Listener, ListenerStats, Sink, acceptor::Running};
-use crate::{TcpStream, stream};
+use crate::stream::{self, TcpStream};
 
 /// How many connections wait for [`TcpListener::accept`] before the kernel keeps the rest.
 const QUEUE_MAX: usize = 1024;

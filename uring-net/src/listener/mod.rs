@@ -25,6 +25,7 @@ use self::{
 use crate::{
     addr,
     conn::{Handler, Local},
+    limits::Caps,
     loads::{Load, Loads},
     pump, stream,
 };
@@ -43,19 +44,6 @@ pub struct ListenerBuilder {
     nodelay: bool,
     caps: Caps,
     on_error: Option<ErrorHook>,
-}
-
-/// How many bytes a connection holds in each direction before it stops taking more.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Caps {
-    pub(crate) inbound: usize,
-    pub(crate) outbound: usize,
-}
-
-impl Default for Caps {
-    fn default() -> Self {
-        Self { inbound: 256 * 1024, outbound: 256 * 1024 }
-    }
 }
 
 impl ListenerBuilder {
