@@ -2,7 +2,7 @@
 
 use std::{io, time::Instant};
 
-use uring::{Event, SqFlags};
+use uring::{Cqe, Event, SqFlags};
 
 use super::{
     command::Command,
@@ -15,6 +15,12 @@ use crate::{stats::Stats, task};
 /// How much of each kind a turn does before it goes on: one chatty source must not starve the
 /// others.
 const BUDGET: usize = 256;
+
+/// Whether an operation ended because it was cancelled; worker threads are interrupted.
+fn was_cancelled(cqe: Cqe) -> bool {
+    let errno = cqe.result().err().and_then(|error| error.raw_os_error());
+    matches!(errno, Some(libc::ECANCELED | libc::EINTR))
+}
 
 impl State {
     /// Runs one turn. It sleeps, until `until` at the latest, if there is nothing to do.
@@ -184,7 +190,7 @@ impl State {
                 }
                 Event::Done { ctx: dest, output, cqe, .. } => {
                     self.stats.completions += 1;
-                    self.count_end(cqe.raw_result());
+                    self.count_end(cqe);
                     self.dispatch(dest, Arrival::Done(output));
                 }
                 _ => {}
@@ -192,12 +198,14 @@ impl State {
         }
     }
 
-    fn count_end(&mut self, result: i32) {
-        match -result {
-            _ if self.stopping.is_none() => {}
-            // worker threads are interrupted
-            libc::ECANCELED | libc::EINTR => self.report.cancelled += 1,
-            _ => self.report.completed += 1,
+    fn count_end(&mut self, cqe: Cqe) {
+        if self.stopping.is_none() {
+            return;
+        }
+        if was_cancelled(cqe) {
+            self.report.cancelled += 1;
+        } else {
+            self.report.completed += 1;
         }
     }
 
@@ -262,6 +270,24 @@ impl State {
             self.discard(source);
         } else if let Some(removed) = self.targets.restore(id, Target::Source(source)) {
             self.discard(removed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_cancel_interrupted_in_a_worker_was_cancelled() {
+        // ECANCELED is 125 and EINTR 4 in errno(3), ERESTARTSYS 512 in include/linux/errno.h
+        let cqe = |res| Cqe::new(uring_sys::io_uring_cqe { res, ..Default::default() });
+        for res in [-125, -4, -512] {
+            assert!(was_cancelled(cqe(res)), "{res}");
+        }
+        // EPIPE, and success with and without bytes
+        for res in [-32, 0, 4] {
+            assert!(!was_cancelled(cqe(res)), "{res}");
         }
     }
 }
