@@ -1,7 +1,10 @@
 //! The end of what is in flight: take back, cancel, reap; free nothing that did not come back.
 
 use std::{
+    any::Any,
     io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -28,15 +31,17 @@ pub(super) fn until<O: Operation, C>(
     if table.live() == 0 || engine.raw.fd().is_forked() {
         return;
     }
+    let mut panics = Panics::default();
     // nothing goes on after the ring: all that was queued can be forgotten
-    take_back(engine, table, false);
+    take_back(engine, table, false, &mut panics);
     // completions that a scope met belong to this table too
     while let Some(cqe) = engine.pop_met() {
         if let Some(found) = engine.claim(table, &cqe) {
-            drop(engine.event(table, found, cqe));
+            panics.catch(|| drop(engine.event(table, found, cqe)));
         }
     }
-    end(engine, table, |_| deadline);
+    end(engine, table, |_| deadline, &mut panics);
+    panics.resume();
 }
 
 /// Ends the operations of a scope, however long it takes: what they borrow is about to end.
@@ -47,13 +52,15 @@ pub(super) fn completely<O: Operation, C>(engine: &mut Engine, table: &mut Table
         return;
     }
     let unwinding_aborts = AbortOnUnwind;
-    take_back(engine, table, true);
+    let mut panics = Panics::default();
+    take_back(engine, table, true, &mut panics);
     // as long as the kernel answers; with errors alone, not for ever
-    end(engine, table, |heard| heard + BOUND);
+    end(engine, table, |heard| heard + BOUND, &mut panics);
     if table.live() > 0 {
         abort("the kernel does not give borrowed memory back");
     }
     std::mem::forget(unwinding_aborts);
+    panics.resume();
 }
 
 /// Cancels and reaps until nothing is live, or until the deadline: it is told the time at which the
@@ -67,6 +74,7 @@ fn end<O: Operation, C>(
     engine: &mut Engine,
     table: &mut Table<'_, O, C>,
     deadline: impl Fn(Instant) -> Instant,
+    panics: &mut Panics,
 ) {
     let mut heard = kernel::now();
     let mut patience = PATIENCE;
@@ -78,24 +86,22 @@ fn end<O: Operation, C>(
         // what it does not take now is asked for again below
         let _asked = cancel_all(engine, table, Some(deadline(heard)));
         let asked = kernel::now();
-        let soon = asked + (asked - begun);
-        let later = asked + patience;
         let before = table.live();
+        let mut again = asked + patience;
         patience = PATIENCE_MAX.min(patience * 2);
         loop {
-            let waited = engine.wait(1, Some(later.min(deadline(heard))));
-            reap(engine, table);
-            let ended = table.live() < before;
+            let waited = engine.wait(1, Some(again.min(deadline(heard))));
+            reap(engine, table, panics);
             let now = kernel::now();
-            if waited.is_ok() {
-                heard = now;
-            } else if !ended {
+            if table.live() < before {
+                patience = PATIENCE;
+                again = asked + (asked - begun);
+            } else if waited.is_err() {
                 kernel::sleep(PATIENCE.min(deadline(heard).saturating_duration_since(now)));
             }
-            if ended {
-                patience = PATIENCE;
+            if waited.is_ok() {
+                heard = now;
             }
-            let again = if ended { soon } else { later };
             if table.live() == 0 || now >= again || now >= deadline(heard) {
                 break;
             }
@@ -104,10 +110,10 @@ fn end<O: Operation, C>(
 }
 
 /// Takes the completions that are there, and keeps those of others.
-fn reap<O: Operation, C>(engine: &mut Engine, table: &mut Table<'_, O, C>) {
+fn reap<O: Operation, C>(engine: &mut Engine, table: &mut Table<'_, O, C>, panics: &mut Panics) {
     while let Some(cqe) = engine.pop() {
         match engine.claim(table, &cqe) {
-            Some(found) => drop(engine.event(table, found, cqe)),
+            Some(found) => panics.catch(|| drop(engine.event(table, found, cqe))),
             None if is_internal(&cqe) => {}
             None => engine.keep_met(cqe),
         }
@@ -126,7 +132,12 @@ pub(super) fn wait_or_abort(engine: &mut Engine) {
 /// With `all_mine`, only if there are no entries of somebody else among them, such as those that a
 /// ring queued before its scope began: their order matters, and they must go out. What stays queued
 /// goes out with the next enter, and is cancelled.
-fn take_back<O: Operation, C>(engine: &mut Engine, table: &mut Table<'_, O, C>, all_mine: bool) {
+fn take_back<O: Operation, C>(
+    engine: &mut Engine,
+    table: &mut Table<'_, O, C>,
+    all_mine: bool,
+    panics: &mut Panics,
+) {
     let thread = engine.has_submission_thread();
     let mut mine = Vec::new();
     let mut others = false;
@@ -144,7 +155,8 @@ fn take_back<O: Operation, C>(engine: &mut Engine, table: &mut Table<'_, O, C>, 
     engine.raw.sq().take_back_all(thread);
     for token in mine {
         if let Some(found) = table.find(token) {
-            drop(table.remove(found));
+            let taken_back = table.remove(found);
+            panics.catch(|| drop(taken_back));
         }
     }
 }
@@ -165,6 +177,37 @@ pub(super) fn cancel_all<O: Operation, C>(
 fn abort(why: &str) -> ! {
     eprintln!("uring: {why}; ending the process, because going on would be a use after free");
     std::process::abort()
+}
+
+/// The first panic of what is called and dropped while operations end. The others end all the same;
+/// then it goes on.
+#[derive(Default)]
+struct Panics(Option<Box<dyn Any + Send>>);
+
+impl Panics {
+    fn catch(&mut self, call: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
+            match self.0 {
+                None => self.0 = Some(payload),
+                Some(_) => drop_payload(payload),
+            }
+        }
+    }
+
+    fn resume(self) {
+        match self.0 {
+            Some(payload) if !thread::panicking() => resume_unwind(payload),
+            Some(payload) => drop_payload(payload),
+            None => {}
+        }
+    }
+}
+
+/// What a panic carried may panic in its turn when it is dropped; then it is leaked.
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
+    }
 }
 
 /// A destructor that panics while borrowed memory is out must not let the frame go.

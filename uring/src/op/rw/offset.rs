@@ -118,8 +118,12 @@ impl Position {
             return Ok(Self(None));
         }
         let raw = fd.as_fd().as_raw_fd();
-        let at = kernel::seek(raw, Seek::Here).map_err(io::Error::from_raw_os_error)?;
-        Ok(Self(Some(at)))
+        match kernel::seek(raw, Seek::Here) {
+            Ok(at) => Ok(Self(Some(at))),
+            // regular files that are streams all the same: some of the kernel's own
+            Err(libc::ESPIPE) => Ok(Self(None)),
+            Err(errno) => Err(io::Error::from_raw_os_error(errno)),
+        }
     }
 
     /// Counts what a transfer has moved.
