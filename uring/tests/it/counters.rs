@@ -10,7 +10,7 @@ use std::{
 };
 
 use testing::{LONG, alloc::allocations};
-use uring::{Event, RawRing, Ring, Sqe, op};
+use uring::{At, Event, RawRing, Ring, Sqe, op};
 
 use crate::util::{self, Fd, Mode};
 
@@ -251,6 +251,21 @@ fn an_operation_allocates_nothing_in_steady_state() {
         let before = allocations();
         for _ in 0..200 {
             turn(&mut ring);
+        }
+        assert_eq!(allocations() - before, 0, "{mode:?}");
+    }
+}
+
+#[test]
+fn an_operation_that_is_run_allocates_nothing_at_all() {
+    isolated!();
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<op::Nop, ()>(8, 8) else { continue };
+        let file = File::open("/proc/self/exe").expect("it is there");
+        let before = allocations();
+        for _ in 0..100 {
+            let (result, ..) = ring.run(op::Read::new(&file, [0; 64], At(0)));
+            assert_eq!(result.expect("a read"), 64);
         }
         assert_eq!(allocations() - before, 0, "{mode:?}");
     }
