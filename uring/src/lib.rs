@@ -103,9 +103,7 @@ pub use operation::Operation;
 pub use operation::any::{AnyItem, AnyOperation, AnyOutput};
 pub use operation::buf::{Buf, BufMut, Slice};
 pub use operation::fd::OpFd;
-#[doc(alias = "IOSQE_IO_LINK")]
-pub use operation::lend::lend;
-pub use operation::lend::{Lent, LentMut};
+pub use operation::lend::{Lent, LentMut, lend};
 pub use operation::worker::OnWorker;
 #[doc(alias("io_uring_buf_ring", "io_uring_setup_buf_ring"))]
 pub use pool::Pool;

@@ -296,7 +296,7 @@ impl RawRing {
     /// completions and no error.
     ///
     /// [`ppoll(2)`]: https://man7.org/linux/man-pages/man2/ppoll.2.html
-    #[doc(alias("io_uring_wait_cqes", "io_uring_submit_and_wait_min_timeout"))]
+    #[doc(alias = "io_uring_wait_cqes")]
     pub fn wait_interruptible(
         &mut self,
         min: u32,
