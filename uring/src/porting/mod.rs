@@ -17,11 +17,13 @@
 //! | `io_uring_get_sqe` | [`RawRing::push`], with an [`Sqe`] | [`Ring::submit`], with an operation of [`op`] |
 //! | `io_uring_prep_read` | [`Sqe::read`] | [`op::Read`] |
 //! | `io_uring_sqe_set_data64` | [`Sqe::with_user_data`] | the second argument of [`Ring::submit`] |
-//! | `IOSQE_IO_LINK` | [`Sqe::linked`] | [`Ring::chain`] |
+//! | offset -1 | [`Offset::kernel_position`] | [`op::Position`], or [`op::Current`] where there is none |
+//! | `IOSQE_IO_LINK` | [`Sqe::linked`] | [`Ring::chain`], with [`lend`] for a buffer of two links |
 //! | `IOSQE_ASYNC` | [`Sqe::on_worker`] | [`Operation::on_worker`] |
 //! | `io_uring_submit` | [`RawRing::submit`] | [`Ring::wait`]`(0, None)` |
 //! | `io_uring_submit_and_wait` | [`RawRing::submit_and_wait`] | [`Ring::wait`] |
 //! | `io_uring_wait_cqe`, `_nr`, `_timeout` | [`RawRing::wait`] | [`Ring::wait`] |
+//! | `io_uring_wait_cqes` with a signal mask | [`RawRing::wait_interruptible`] | [`Ring::wait_interruptible`] |
 //! | `io_uring_peek_cqe`, `io_uring_cqe_seen` | [`RawRing::pop`] does both | [`Ring::next`] does both |
 //! | `io_uring_for_each_cqe`, `io_uring_cq_advance` | [`RawRing::completions`] | [`Ring::next`] until `None` |
 //! | `cqe->res` | [`Cqe::result`], [`Cqe::raw_result`] | the output in [`Event::Done`] |
@@ -105,8 +107,17 @@
 
 #[cfg(doc)] // for the links
 use crate::{
-    Builder, Cqe, Event, Operation, PushError, RawRing, RecvBuf, Ring, Sqe, SqeFlags, Support,
-    check, op,
+    abi::{
+        cqe::Cqe,
+        sqe::{Sqe, SqeFlags},
+    },
+    op::{self, Offset},
+    operation::{Operation, lend::lend},
+    pool::buf::RecvBuf,
+    raw::{ring::RawRing, sq::PushError},
+    ring::{event::Event, owned::Ring},
+    setup::builder::Builder,
+    support::probe::{Support, check},
 };
 
 pub mod not_yet;

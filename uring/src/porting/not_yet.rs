@@ -199,4 +199,4 @@
 ))]
 
 #[cfg(doc)] // for the links
-use crate::RawRing;
+use crate::raw::ring::RawRing;
