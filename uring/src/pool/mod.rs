@@ -150,8 +150,8 @@ impl Pool {
         self.inner.group
     }
 
-    /// Hands the buffers that other threads gave back ([`SharedBuf`](crate::SharedBuf)) to the kernel, and says how
-    /// many there were. Cheap if there were none.
+    /// Hands the buffers that other threads gave back ([`SharedBuf`](crate::SharedBuf)) to the
+    /// kernel, and says how many there were. Cheap if there were none.
     pub fn reclaim(&self) -> usize {
         let shared = &self.inner.shared;
         // Acquire pairs with the release in `SharedBuf`'s drop; the mutex orders the list itself.

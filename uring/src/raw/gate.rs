@@ -46,8 +46,8 @@ pub(crate) struct Gate {
     /// The registered index of the ring, or its descriptor.
     entrance: i32,
     registered: bool,
-    /// The flags of a wait without a limit, where nothing but the set-up decides them; `None` with a
-    /// submission thread.
+    /// The flags of a wait without a limit, where nothing but the set-up decides them; `None` with
+    /// a submission thread.
     waiting: Option<EnterFlags>,
     pub(super) granted: Granted,
     pub(super) enters: u64,

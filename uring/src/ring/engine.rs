@@ -248,8 +248,8 @@ impl Engine {
         self.place(table, op, ctx, SqeFlags::empty()).map_err(forked)
     }
 
-    /// Puts an operation into the table and its entry into the queue, which both have room. Gives it
-    /// back if the queue has gone meanwhile: `prepare` calls code of the user's, which may fork.
+    /// Puts an operation into the table and its entry into the queue, which both have room. Gives
+    /// it back if the queue has gone meanwhile: `prepare` calls code of the user's, which may fork.
     #[inline(always)]
     pub(super) fn place<O: Operation, C>(
         &mut self,

@@ -133,8 +133,8 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the operation is another ring's. Those of `io_uring_enter(2)`, if the queue
-    /// was full and had to be handed over first.
+    /// `InvalidInput` if the operation is another ring's. Those of `io_uring_enter(2)`, if the
+    /// queue was full and had to be handed over first.
     #[doc(alias = "io_uring_prep_cancel64")]
     pub fn cancel(&mut self, id: OpId) -> io::Result<()> {
         self.engine.cancel_one(&self.table, id)
@@ -189,8 +189,9 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait), and `EINTR` if a signal was handled. If operations were submitted in
-    /// the same call, the kernel does not tell: then it ends with fewer completions and no error.
+    /// As [`wait`](Self::wait), and `EINTR` if a signal was handled. If operations were submitted
+    /// in the same call, the kernel does not tell: then it ends with fewer completions and no
+    /// error.
     ///
     /// [`ppoll(2)`]: https://man7.org/linux/man-pages/man2/ppoll.2.html
     #[doc(alias = "io_uring_wait_cqes")]
@@ -346,8 +347,9 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     /// # Safety
     ///
     /// - No completion is popped: it may be the last of an operation here.
-    /// - Entries that are pushed have a `user_data` below 2⁶⁰, their completions count as stale, and
-    ///   no entry makes the kernel post another `user_data` to this ring: see [`Sqe::new`](crate::Sqe::new).
+    /// - Entries that are pushed have a `user_data` below 2⁶⁰, their completions count as stale,
+    ///   and no entry makes the kernel post another `user_data` to this ring: see
+    ///   [`Sqe::new`](crate::Sqe::new).
     /// - The ring is not replaced by another.
     pub const unsafe fn raw_mut(&mut self) -> &mut RawRing {
         &mut self.engine.raw

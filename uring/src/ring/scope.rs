@@ -100,8 +100,8 @@ impl<'s, P: Operation, X> Scope<'s, P, X> {
     ///
     /// # Errors
     ///
-    /// As [`Ring::submit`](crate::Ring::submit); [`Reason::TooMany`](crate::Reason::TooMany) if the scope was asked for
-    /// more operations than there is memory for.
+    /// As [`Ring::submit`](crate::Ring::submit); [`Reason::TooMany`](crate::Reason::TooMany) if the
+    /// scope was asked for more operations than there is memory for.
     pub fn submit(&mut self, op: P, ctx: X) -> Result<OpId, Rejected<P, X>> {
         let answer = self.engine.submit(&mut self.table, op, ctx);
         answer.map_err(|rejected| self.told(rejected))

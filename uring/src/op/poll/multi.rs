@@ -54,8 +54,8 @@ impl<F: OpFd> PollMulti<F> {
     }
 }
 
-// SAFETY: the descriptor is held until `finish`; there is no other operand, and it posts nothing but
-// its own completions.
+// SAFETY: the descriptor is held until `finish`; there is no other operand, and it posts nothing
+// but its own completions.
 unsafe impl<F: OpFd> Operation for PollMulti<F> {
     type Item = io::Result<PollEvents>;
     type Output = (io::Result<PollEvents>, F);

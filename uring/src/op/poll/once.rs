@@ -64,8 +64,8 @@ impl<F: OpFd> Poll<F> {
     }
 }
 
-// SAFETY: the descriptor is held until `finish`; there is no other operand, and it posts nothing but
-// its own completions.
+// SAFETY: the descriptor is held until `finish`; there is no other operand, and it posts nothing
+// but its own completions.
 unsafe impl<F: OpFd> Operation for Poll<F> {
     type Item = ();
     type Output = (io::Result<PollEvents>, F);

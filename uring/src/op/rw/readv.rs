@@ -66,8 +66,8 @@ pub struct Readv<F, B> {
 }
 
 impl<F: OpFd, B: BufMut> Readv<F, B> {
-    /// Reads from `fd` into `bufs`, starting `offset`: [`At`](super::At), [`Current`](super::Current) or
-    /// a [`Position`](super::Position).
+    /// Reads from `fd` into `bufs`, starting `offset`: [`At`](super::At),
+    /// [`Current`](super::Current) or a [`Position`](super::Position).
     pub fn new(fd: F, bufs: Vec<B>, offset: impl Into<Offset>) -> Self {
         Self { fd, bufs, offset: offset.into(), vectors: Vectors::default() }
     }

@@ -51,9 +51,9 @@ impl Sqe {
 ///
 /// # Errors
 ///
-/// Those of [`pwrite(2)`]; `InvalidInput` for [`Current`](super::Current) on a regular file or block
-/// device; `ECANCELED` or `EINTR` if it was cancelled. Writing to a pipe or a
-/// socket that nobody reads raises `SIGPIPE`, which Rust programs ignore by default.
+/// Those of [`pwrite(2)`]; `InvalidInput` for [`Current`](super::Current) on a regular file or
+/// block device; `ECANCELED` or `EINTR` if it was cancelled. Writing to a pipe or a socket that
+/// nobody reads raises `SIGPIPE`, which Rust programs ignore by default.
 ///
 /// [`pwrite(2)`]: https://man7.org/linux/man-pages/man2/pwrite.2.html
 /// [`io_uring_prep_write(3)`]: https://man7.org/linux/man-pages/man3/io_uring_prep_write.3.html
