@@ -41,6 +41,21 @@ bitflags::bitflags! {
 ///
 /// - **Since:** Linux 5.1.
 /// - **Manual:** [`io_uring(7)`](https://man7.org/linux/man-pages/man7/io_uring.7.html).
+///
+/// ```
+/// use uring::{RawRing, Sqe};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring = RawRing::builder().entries(8).build()?;
+/// ring.push(Sqe::cancel(42).with_user_data(7))?; // nothing has that number
+/// ring.submit_and_wait(1)?;
+/// let cqe = ring.pop().expect("one was waited for");
+/// assert_eq!((cqe.user_data(), cqe.has_more()), (7, false));
+/// assert_eq!(cqe.raw_result(), -2); // ENOENT, as the kernel says it
+/// assert_eq!(cqe.result().unwrap_err().kind(), std::io::ErrorKind::NotFound);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Cqe(sys::io_uring_cqe);

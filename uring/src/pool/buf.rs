@@ -101,6 +101,36 @@ macro_rules! bytes {
 /// the kernel.
 ///
 /// It is the only owner of its bytes, and can itself be sent: an echo copies nothing.
+///
+/// ```
+/// use std::{io::{Read, Write}, os::unix::net::UnixStream};
+/// use uring::{Ring, op::{Nop, RecvMulti, Send}};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # match uring::check() { Ok(it) if it.has(uring::OpCode::SEND_ZC) => {} _ => return Ok(()) }
+/// let mut ring: Ring<Nop> = Ring::builder().build()?;
+/// let pool = ring.pool(16, 4096)?;
+/// let (mut ours, theirs) = UnixStream::pair()?;
+/// ours.write_all(b"< hello")?;
+/// ours.shutdown(std::net::Shutdown::Write)?;
+/// let mut echo = None;
+/// ring.scope::<RecvMulti<&UnixStream>, (), _>(1, |s| {
+///     s.submit(RecvMulti::new(&theirs, &pool), ())?;
+///     s.wait(1, None)?;
+///     if let Some(uring::Event::Item { item, .. }) = s.next() {
+///         echo = Some(item);
+///     }
+///     Ok::<_, std::io::Error>(())
+/// })?;
+/// let mut echo = echo.expect("it arrived");
+/// echo.advance(2);
+/// ring.run(Send::new(&theirs, echo)).0?; // the bytes that were received, without a copy
+/// drop(theirs);
+/// let mut answer = String::new();
+/// ours.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "hello");
+/// # Ok(()) }
+/// ```
 pub struct RecvBuf {
     pool: Rc<Inner>,
     part: Part,

@@ -40,6 +40,24 @@ const BUFFERS_MAX: u16 = 1 << 15;
 ///
 /// A forked child finds zeroes in the buffers, and what it gives back reaches nobody.
 ///
+/// ```
+/// use std::{io::Write, os::unix::net::UnixStream};
+/// use uring::{Event, Ring, op::RecvMulti};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # match uring::check() { Ok(it) if it.has(uring::OpCode::SEND_ZC) => {} _ => return Ok(()) }
+/// let mut ring: Ring<RecvMulti<UnixStream>> = Ring::builder().build()?;
+/// let pool = ring.pool(16, 4096)?;
+/// let (mut ours, theirs) = UnixStream::pair()?;
+/// ring.submit(RecvMulti::new(theirs, &pool), ())?;
+/// ours.write_all(b"hello")?;
+/// ring.wait(1, None)?;
+/// let event = ring.next(); // it holds the buffer that the kernel picked
+/// assert_eq!(pool.available(), 15);
+/// drop(event);
+/// assert_eq!(pool.available(), 16);
+/// # Ok(()) }
+/// ```
 /// - **Manual:** [`io_uring_register_buf_ring(3)`].
 ///
 /// [`io_uring_register_buf_ring(3)`]: https://man7.org/linux/man-pages/man3/io_uring_register_buf_ring.3.html

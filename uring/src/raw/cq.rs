@@ -161,6 +161,23 @@ fn release(at: &Cursors, khead: NonNull<AtomicU32>) {
 /// forgotten, with the next batch or the next enter of the ring. Completions that were not read
 /// stay in the queue.
 ///
+/// ```
+/// use uring::{RawRing, Sqe};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring = RawRing::builder().entries(8).build()?;
+/// for number in 0..3 {
+///     ring.push(Sqe::nop().with_user_data(number))?;
+/// }
+/// ring.submit_and_wait(3)?;
+/// let mut sum = 0;
+/// for cqe in ring.completions() {
+///     sum += cqe.user_data();
+/// }
+/// assert_eq!(sum, 3);
+/// # Ok(()) }
+/// ```
 /// [`RawRing::completions`]: crate::RawRing::completions
 #[derive(Debug)]
 pub struct Completions<'r> {

@@ -14,6 +14,20 @@ use crate::{
 };
 
 /// Enters the kernel for a [`RawRing`](crate::RawRing) that was [split](crate::RawRing::split).
+///
+/// ```
+/// use uring::{RawRing, Sqe};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring = RawRing::builder().entries(8).build()?;
+/// let (mut submitter, mut queue, mut completions) = ring.split();
+/// queue.push(Sqe::nop())?;
+/// queue.publish();
+/// assert_eq!(submitter.submit_and_wait(1)?, 1); // the kernel took one entry
+/// assert_eq!(completions.completions().count(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Submitter<'r> {
     pub(super) gate: &'r mut Gate,
