@@ -60,6 +60,20 @@ pub(crate) const ZERO: sys::io_uring_sqe = sys::io_uring_sqe {
 /// It is made by the constructors that stand beside each operation, such as
 /// [`Sqe::nop`]; those that carry a pointer or a descriptor are `unsafe`, and each says what must
 /// stay valid. Pushing a finished entry is safe.
+///
+/// ```
+/// use uring::{RawRing, Sqe};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring = RawRing::builder().entries(8).build()?;
+/// ring.push(Sqe::nop().with_user_data(1).linked())?; // the next one starts when it has ended
+/// ring.push(Sqe::nop().with_user_data(2))?;
+/// ring.submit_and_wait(2)?;
+/// let order: Vec<u64> = ring.completions().map(|cqe| cqe.user_data()).collect();
+/// assert_eq!(order, [1, 2]);
+/// # Ok(()) }
+/// ```
 #[must_use = "an entry does nothing until it is pushed onto a ring"]
 #[derive(Default)]
 #[repr(transparent)]

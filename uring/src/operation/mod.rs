@@ -84,10 +84,13 @@ pub unsafe trait Operation {
     /// Runs the operation on a worker thread from the start, instead of trying it first.
     ///
     /// For operations that may block where they are tried, which is in the thread that submits:
-    /// reads and writes of terminals, uncached reads of a slow disk. Since Linux 5.6.
+    /// [`op`](crate::op#what-can-block-the-thread-that-submits) has the list. Since Linux 5.6.
     ///
-    /// If no worker can be started (`ulimit -u`, a cgroup's `pids.max`), the operation ends with
-    /// `ECANCELED` although nobody cancelled it.
+    /// If no worker can be started (`ulimit -u`, a control group's `pids.max`), the operation ends
+    /// with `ECANCELED` although nobody cancelled it, and nothing in the completion tells. A worker
+    /// that was started in time prevents it: see
+    /// [there](crate::op#errors-that-are-not-the-operations-own). One that is cancelled while a
+    /// worker runs it can end with `EINTR`.
     #[doc(alias = "IOSQE_ASYNC")]
     fn on_worker(self) -> OnWorker<Self>
     where

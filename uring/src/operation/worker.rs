@@ -10,6 +10,20 @@ use crate::abi::{
 };
 
 /// An operation that runs on a worker thread from the start: see [`Operation::on_worker`].
+///
+/// ```
+/// use std::fs::File;
+/// use uring::{Current, OnWorker, Operation, Ring, op::Read};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<OnWorker<Read<File, Vec<u8>>>> = Ring::builder().build()?;
+/// let terminal = File::open("/dev/zero")?; // let it be a terminal, which keeps readers waiting
+/// ring.submit(Read::new(terminal, Vec::with_capacity(16), Current).on_worker(), ())?;
+/// ring.wait(1, None)?; // a worker reads; this thread only waits for it
+/// assert!(ring.next().is_some());
+/// # Ok(()) }
+/// ```
 #[must_use = "an operation does nothing until it is submitted to a ring"]
 #[derive(Clone, Copy, Debug)]
 pub struct OnWorker<O>(O);

@@ -16,11 +16,31 @@ use crate::{
 /// submits together, each starting when the one before it has ended.
 ///
 /// If one fails, those behind it end with `ECANCELED`; a read or write that moves less than it was
-/// asked for counts as failed, so do not let what follows depend on the amount. If the kernel
-/// refuses one without starting it (`EINVAL`, such as for an opcode that it does not have), none
-/// runs: those before it end with `ECANCELED` too. The links are kept in one submission: a chain
-/// never straddles two.
+/// asked for counts as failed, so do not let what follows depend on the amount. So does a
+/// [`Timeout`](crate::op::Timeout) whose time is up, while a [`Shutdown`](crate::op::Shutdown)
+/// never does. [`hard`](Self::hard) links hold all the same. If the kernel refuses one without
+/// starting it (`EINVAL`, such as for an opcode that it does not have), none runs: those before it
+/// end with `ECANCELED` too. The links are kept in one submission: a chain never straddles two.
 ///
+/// ```
+/// use std::time::Duration;
+/// use uring::{Event, Ring, op::Timeout};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<Timeout, &str> = Ring::builder().build()?;
+/// ring.chain(|chain| {
+///     chain.then(Timeout::new(Duration::from_millis(2)), "a pause");
+///     chain.then(Timeout::new(Duration::from_millis(1)), "a second one, when the first is over");
+///     chain.hard(); // to the kernel, a time that is up is a failure
+/// })?;
+/// ring.wait(2, None)?;
+/// while let Some(Event::Done { ctx, output, .. }) = ring.next() {
+///     println!("{ctx}: {output:?}");
+///     output?;
+/// }
+/// # Ok(()) }
+/// ```
 /// - **Since:** Linux 5.3.
 /// - **Manual:**
 ///   [`io_uring_enter(2)`](https://man7.org/linux/man-pages/man2/io_uring_enter.2.html).

@@ -68,6 +68,22 @@ impl fmt::Display for Reason {
 }
 
 /// An operation that was not submitted, and why.
+///
+/// ```
+/// use uring::{Rejected, Ring, op::Nop};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<Nop, &str> = Ring::builder().operations(1).build()?;
+/// ring.submit(Nop::new(), "first")?;
+/// let Err(rejected) = ring.submit(Nop::new(), "second") else { panic!("it has room for one") };
+/// let Rejected { op, ctx, reason } = rejected;
+/// println!("not yet: {reason}");
+/// ring.wait(1, None)?;
+/// while ring.next().is_some() {}
+/// ring.submit(op, ctx)?; // what came back can go again
+/// # Ok(()) }
+/// ```
 pub struct Rejected<O, C = ()> {
     /// The operation, untouched.
     pub op: O,

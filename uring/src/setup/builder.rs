@@ -23,6 +23,18 @@ const COMPLETIONS_MAX: u32 = 2 * ENTRIES_MAX;
 /// The defaults are small, because rings count against `RLIMIT_MEMLOCK` on recent kernels: 256
 /// submission and 4096 completion entries, 80 KiB. The flags are the best that the kernel grants;
 /// [`RawRing::setup_flags`] tells which they are.
+///
+/// ```
+/// use uring::{Ring, op::Timeout};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let settings = Ring::<Timeout>::builder().entries(64).completions(1024).operations(512);
+/// let ring = settings.build()?;
+/// assert_eq!(ring.capacity(), 512);
+/// println!("the kernel granted {:?}", ring.setup_flags());
+/// # Ok(()) }
+/// ```
 #[must_use = "settings do nothing until `build` is called"]
 #[derive(Clone, Copy, Debug)]
 pub struct Builder<'a, R> {

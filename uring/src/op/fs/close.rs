@@ -55,16 +55,30 @@ impl Sqe {
 ///
 /// - **Result:** nothing.
 /// - **Completes:** once.
+/// - **Blocks:** only [`in_place`](Self::in_place): while a socket lingers, or another file's last
+///   write-back takes.
 /// - **Since:** Linux 5.6.
 /// - **Manual:** [`close(2)`], [`io_uring_prep_close(3)`].
+///
+/// ```
+/// use uring::{Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let file = std::fs::File::open("/proc/self/comm")?;
+/// ring.run(op::Close::new(file))?; // what std does in `drop`, but with the error
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///
 /// Those of [`close(2)`], which are the file's last write-back: it is closed then. `ECANCELED` if
-/// it was cancelled, or in a chain that was broken: it is not closed then. No error tells these two
-/// apart for certain, because a file's own write-back may fail with any number, and to close a
-/// number twice would hit whoever got it next. So after an error the descriptor is no longer
-/// touched, and [`leaked_descriptors`] counts it.
+/// it was cancelled, in a chain that was broken, or if
+/// [no worker could be started](crate::op#errors-that-are-not-the-operations-own): it is not closed
+/// then. No error tells these two apart for certain, because a file's own write-back may fail with
+/// any number, and to close a number twice would hit whoever got it next. So after an error the
+/// descriptor is no longer touched, and [`leaked_descriptors`] counts it.
 ///
 /// An operation that the kernel has never seen (rejected, or taken back when its ring was dropped)
 /// closes its descriptor by its drop.

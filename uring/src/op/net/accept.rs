@@ -48,6 +48,21 @@ impl Sqe {
 /// - **Since:** Linux 5.5.
 /// - **Manual:** [`accept4(2)`], [`io_uring_prep_accept(3)`].
 ///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use uring::{Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let _client = TcpStream::connect(listener.local_addr()?)?;
+/// let (accepted, _) = ring.run(op::Accept::new(&listener));
+/// let stream = TcpStream::from(accepted?);
+/// println!("{}", stream.peer_addr()?);
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 ///
 /// `EINVAL` if the socket does not listen, `EMFILE` at the descriptor limit, `ECANCELED` if it was

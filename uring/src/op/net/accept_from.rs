@@ -19,6 +19,22 @@ use crate::{
 /// - **Since:** Linux 5.5.
 /// - **Manual:** [`accept4(2)`], [`io_uring_prep_accept(3)`].
 ///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use uring::{Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let client = TcpStream::connect(listener.local_addr()?)?;
+/// let (accepted, _) = ring.run(op::AcceptFrom::new(&listener));
+/// let (stream, peer) = accepted?;
+/// # assert_eq!(peer, Some(client.local_addr()?));
+/// println!("{stream:?} from {peer:?}");
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 ///
 /// As [`Accept`](super::Accept).

@@ -39,6 +39,31 @@ impl Sqe {
 /// - **Since:** Linux 5.19.
 /// - **Manual:** [`accept4(2)`], [`io_uring_prep_multishot_accept(3)`].
 ///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use uring::{Event, Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # match uring::check() { Ok(it) if it.has(uring::OpCode::SOCKET) => {} _ => return Ok(()) }
+/// let mut ring: Ring<op::AcceptMulti<TcpListener>> = Ring::builder().build()?;
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let address = listener.local_addr()?;
+/// # let _clients = (TcpStream::connect(address)?, TcpStream::connect(address)?);
+/// ring.submit(op::AcceptMulti::new(listener), ())?;
+/// let mut accepted = 0;
+/// while accepted < 2 {
+///     ring.wait(1, None)?;
+///     while let Some(event) = ring.next() {
+///         match event {
+///             Event::Item { item, .. } => accepted += usize::from(item.is_ok()),
+///             Event::Done { output: (result, _listener), .. } => drop(result?), // submit it again
+///             _ => {}
+///         }
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 ///
 /// As [`Accept`](super::Accept).

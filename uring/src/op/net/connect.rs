@@ -42,6 +42,21 @@ impl Sqe {
 /// - **Since:** Linux 5.5.
 /// - **Manual:** [`connect(2)`], [`io_uring_prep_connect(3)`].
 ///
+/// ```
+/// use std::net::UdpSocket;
+/// use uring::{Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let server = UdpSocket::bind("127.0.0.1:0")?;
+/// let socket = UdpSocket::bind("127.0.0.1:0")?; // for TCP, a socket that `socket(2)` has made
+/// let (result, socket) = ring.run(op::Connect::new(socket, &server.local_addr()?));
+/// result?;
+/// assert_eq!(socket.peer_addr()?, server.local_addr()?);
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 ///
 /// Those of [`connect(2)`]: `ECONNREFUSED` if nobody listens, `ETIMEDOUT`; `EINPROGRESS` is not

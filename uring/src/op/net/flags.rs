@@ -5,6 +5,25 @@ use crate::abi::cast::unsigned;
 bitflags::bitflags! {
     /// The flags of [`send(2)`] and [`recv(2)`].
     ///
+    /// An operation has a method for each that makes sense for it; a raw entry takes them all:
+    ///
+    /// ```
+    /// use std::os::{fd::AsRawFd, unix::net::UnixStream};
+    /// use uring::{MsgFlags, RawRing, Sqe};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let Ok(_) = uring::check() else { return Ok(()) };
+    /// let mut ring = RawRing::builder().entries(8).build()?;
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// let text: &'static [u8] = b"hello";
+    /// let flags = MsgFlags::NOSIGNAL | MsgFlags::WAITALL;
+    /// // SAFETY: the bytes are there for ever; the socket stays open until the completion, below.
+    /// let entry = unsafe { Sqe::send(ours.as_raw_fd(), text.as_ptr(), 5, flags) };
+    /// ring.push(entry)?;
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.pop().expect("one was waited for").result()?, 5);
+    /// # Ok(()) }
+    /// ```
     /// [`send(2)`]: https://man7.org/linux/man-pages/man2/send.2.html
     /// [`recv(2)`]: https://man7.org/linux/man-pages/man2/recv.2.html
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

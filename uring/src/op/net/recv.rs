@@ -52,6 +52,21 @@ impl Sqe {
 /// - **Since:** Linux 5.6.
 /// - **Manual:** [`recv(2)`], [`io_uring_prep_recv(3)`].
 ///
+/// ```
+/// use std::{io::Write, os::unix::net::UnixStream};
+/// use uring::{Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let (mut ours, theirs) = UnixStream::pair()?;
+/// ours.write_all(b"hello")?;
+/// let (received, _, buffer) = ring.run(op::Recv::new(&theirs, Vec::with_capacity(4096)));
+/// assert_eq!(received?, 5); // 0 would be the end of the stream
+/// assert_eq!(buffer, b"hello"); // a `Vec` is as long as what has arrived
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 ///
 /// Those of [`recv(2)`]; `ECANCELED` if it was cancelled.

@@ -53,6 +53,23 @@ impl Sqe {
 /// - **Since:** Linux 6.0.
 /// - **Manual:** [`recv(2)`], [`io_uring_prep_recv_multishot(3)`].
 ///
+/// ```
+/// use std::{io::Write, os::unix::net::UnixStream};
+/// use uring::{Event, Ring, op::RecvMulti};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # match uring::check() { Ok(it) if it.has(uring::OpCode::SEND_ZC) => {} _ => return Ok(()) }
+/// let mut ring: Ring<RecvMulti<UnixStream>> = Ring::builder().build()?;
+/// let pool = ring.pool(16, 4096)?;
+/// let (mut ours, theirs) = UnixStream::pair()?;
+/// ring.submit(RecvMulti::new(theirs, &pool), ())?;
+/// ours.write_all(b"hello")?;
+/// ring.wait(1, None)?;
+/// let Some(Event::Item { item: buffer, .. }) = ring.next() else { panic!("it goes on") };
+/// assert_eq!(&buffer[..], b"hello"); // dropped, the buffer goes back to the pool
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 ///
 /// Those of [`recv(2)`]; `ENOBUFS` when the pool is empty, even if no data is there; `EINVAL`

@@ -56,6 +56,22 @@ impl Sqe {
 /// Keep one send in flight on a stream socket: the kernel may run several out of order.
 /// [`MsgFlags::NOSIGNAL`] is always set.
 ///
+/// ```
+/// use std::{io::Read, os::unix::net::UnixStream};
+/// use uring::{Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// let (sent, _, _) = ring.run(op::Send::new(&ours, &b"hello"[..]).wait_all());
+/// assert_eq!(sent?, 5);
+/// # let mut buffer = [0; 5];
+/// # theirs.read_exact(&mut buffer)?;
+/// # assert_eq!(&buffer, b"hello");
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 ///
 /// Those of [`send(2)`]: `EPIPE` or `ECONNRESET` if the peer is gone.

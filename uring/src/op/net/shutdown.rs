@@ -45,9 +45,24 @@ impl Sqe {
 /// - **Since:** Linux 5.11.
 /// - **Manual:** [`shutdown(2)`], [`io_uring_prep_shutdown(3)`].
 ///
+/// ```
+/// use std::{io::Read, net::Shutdown, os::unix::net::UnixStream};
+/// use uring::{Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # match uring::check() { Ok(it) if it.has(uring::OpCode::SHUTDOWN) => {} _ => return Ok(()) }
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// let (result, _) = ring.run(op::Shutdown::new(&ours, Shutdown::Write));
+/// result?;
+/// assert_eq!(theirs.read(&mut [0])?, 0); // the other side sees the end
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 ///
-/// Those of [`shutdown(2)`]: `ENOTCONN` if there is no connection.
+/// Those of [`shutdown(2)`]: `ENOTCONN` if there is no connection. In a chain they do not keep what
+/// stands behind it from starting.
 ///
 /// [`shutdown(2)`]: https://man7.org/linux/man-pages/man2/shutdown.2.html
 /// [`io_uring_prep_shutdown(3)`]: https://man7.org/linux/man-pages/man3/io_uring_prep_shutdown.3.html

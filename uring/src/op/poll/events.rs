@@ -7,6 +7,19 @@ use crate::abi::{cast::unsigned, cqe::Cqe};
 bitflags::bitflags! {
     /// What to wait for, and what was there: the events of [`poll(2)`].
     ///
+    /// ```
+    /// use uring::{PollEvents, Ring, op::Poll};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let Ok(_) = uring::check() else { return Ok(()) };
+    /// let mut ring: Ring<uring::op::Nop> = Ring::builder().build()?;
+    /// let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// drop(theirs);
+    /// let wanted = PollEvents::IN | PollEvents::RDHUP;
+    /// let events = ring.run(Poll::new(&ours, wanted)).0?;
+    /// assert!(events.contains(PollEvents::HUP)); // what was not asked for, but is always told
+    /// # Ok(()) }
+    /// ```
     /// [`poll(2)`]: https://man7.org/linux/man-pages/man2/poll.2.html
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     #[repr(transparent)]

@@ -31,8 +31,26 @@ impl Sqe {
 ///   the descriptor.
 /// - **Completes:** with an item for each change, until a completion without `MORE`: after an
 ///   error, and when the completion queue overflowed. Submit it again then.
+/// - **Blocks:** on a file of FUSE, whose server is asked.
 /// - **Since:** Linux 5.13.
 /// - **Manual:** [`poll(2)`], [`io_uring_prep_poll_multishot(3)`].
+///
+/// ```
+/// use std::{io::Write, os::unix::net::UnixStream};
+/// use uring::{Event, Ring, op::{PollEvents, PollMulti}};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # match uring::check() { Ok(it) if it.has(uring::OpCode::MSG_RING) => {} _ => return Ok(()) }
+/// let mut ring: Ring<PollMulti<UnixStream>> = Ring::builder().build()?;
+/// let (mut ours, theirs) = UnixStream::pair()?;
+/// ring.submit(PollMulti::new(theirs, PollEvents::IN), ())?;
+/// ring.wait(0, None)?;
+/// ours.write_all(b"x")?;
+/// ring.wait(1, None)?;
+/// let Some(Event::Item { item: ready, .. }) = ring.next() else { panic!("it goes on") };
+/// assert!(ready?.contains(PollEvents::IN));
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///

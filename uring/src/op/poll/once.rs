@@ -41,8 +41,23 @@ impl Sqe {
 ///
 /// - **Result:** the events that are there; the descriptor.
 /// - **Completes:** once.
+/// - **Blocks:** on a file of FUSE, whose server is asked.
 /// - **Since:** Linux 5.1; events in the upper 16 bits 5.9.
 /// - **Manual:** [`poll(2)`], [`io_uring_prep_poll_add(3)`].
+///
+/// ```
+/// use std::{io::Write, os::unix::net::UnixStream};
+/// use uring::{Ring, op::{self, PollEvents}};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let (mut ours, theirs) = UnixStream::pair()?;
+/// ours.write_all(b"x")?;
+/// let (ready, _) = ring.run(op::Poll::new(&theirs, PollEvents::IN));
+/// assert!(ready?.contains(PollEvents::IN)); // a read of `theirs` does not block
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///

@@ -57,6 +57,23 @@ impl Sqe {
 /// - **Since:** Linux 5.5; all of a descriptor or of the ring 5.19.
 /// - **Manual:** [`io_uring_prep_cancel(3)`].
 ///
+/// ```
+/// use std::time::Duration;
+/// use uring::{Event, Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Timeout> = Ring::builder().build()?;
+/// let id = ring.submit(op::Timeout::new(Duration::from_secs(3600)), ())?;
+/// let found = ring.run(op::Cancel::one(id))?;
+/// assert_eq!(found, 1);
+/// ring.wait(1, None)?; // what was cancelled still comes back
+/// let Some(Event::Done { output, .. }) = ring.next() else { panic!("it has ended") };
+/// let error = output.unwrap_err();
+/// assert_eq!(error.raw_os_error(), Some(125)); // ECANCELED
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 ///
 /// `ENOENT` if the one that was meant is not in flight, `EALREADY` if it already runs where it

@@ -22,6 +22,16 @@ impl Sqe {
 /// - **Since:** Linux 5.1.
 /// - **Manual:** [`io_uring_prep_nop(3)`].
 ///
+/// ```
+/// use uring::{Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// ring.run(op::Nop::new())?; // through the kernel and back: io_uring works
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 ///
 /// None of its own; `ECANCELED` in a chain that was broken.

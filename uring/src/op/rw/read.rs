@@ -46,8 +46,26 @@ impl Sqe {
 /// - **Result:** how many bytes were read, 0 at the end of the file; the descriptor; the buffer. A
 ///   `Vec` then holds exactly these bytes.
 /// - **Completes:** once. At most 2,147,479,552 bytes are moved.
+/// - **Blocks:** on a terminal, and on other files that can be polled but not told to do without
+///   waiting, such as those of FUSE: see the
+///   [table](crate::op#what-can-block-the-thread-that-submits).
 /// - **Since:** Linux 5.6.
 /// - **Manual:** [`pread(2)`], [`io_uring_prep_read(3)`].
+///
+/// ```
+/// use std::fs::File;
+/// use uring::{At, Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let file = File::open("/proc/self/exe")?;
+/// let mut magic = [0; 4];
+/// let (read, _, _) = ring.run(op::Read::new(&file, &mut magic[..], At(0)));
+/// assert_eq!(read?, 4);
+/// assert_eq!(&magic, b"\x7fELF");
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///

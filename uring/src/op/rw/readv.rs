@@ -47,8 +47,26 @@ impl Sqe {
 /// - **Result:** how many bytes were read in all, 0 at the end of the file; the descriptor; the
 ///   buffers, each told how much of it was filled.
 /// - **Completes:** once.
+/// - **Blocks:** on a terminal, and on other files that can be polled but not told to do without
+///   waiting, such as those of FUSE: see the
+///   [table](crate::op#what-can-block-the-thread-that-submits).
 /// - **Since:** Linux 5.1.
 /// - **Manual:** [`preadv(2)`], [`io_uring_prep_readv(3)`].
+///
+/// ```
+/// use std::fs::File;
+/// use uring::{At, Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let file = File::open("/proc/self/exe")?;
+/// let buffers = vec![Vec::with_capacity(4), Vec::with_capacity(60)];
+/// let (read, _, buffers) = ring.run(op::Readv::new(&file, buffers, At(0)));
+/// assert_eq!(read?, 64);
+/// assert_eq!(buffers[0], b"\x7fELF"); // the first is filled before the second
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///

@@ -46,8 +46,28 @@ impl Sqe {
 /// - **Result:** how many bytes were written, which may be fewer than there are; the descriptor;
 ///   the buffer.
 /// - **Completes:** once. At most 2,147,479,552 bytes are moved.
+/// - **Blocks:** on a terminal, and on other files that can be polled but not told to do without
+///   waiting, such as those of FUSE: see the
+///   [table](crate::op#what-can-block-the-thread-that-submits).
 /// - **Since:** Linux 5.6.
 /// - **Manual:** [`pwrite(2)`], [`io_uring_prep_write(3)`].
+///
+/// ```
+/// use std::fs;
+/// use uring::{At, Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// # let path = std::env::temp_dir().join(format!("uring-doc-write-{}", std::process::id()));
+/// let file = fs::File::create(&path)?;
+/// let text = "written at the start".as_bytes();
+/// let (written, _, _) = ring.run(op::Write::new(&file, text, At(0)));
+/// assert_eq!(written?, text.len()); // it may be less: a full disk, a limit
+/// # assert_eq!(fs::read(&path)?, text);
+/// # fs::remove_file(&path)?;
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///

@@ -42,8 +42,28 @@ impl Sqe {
 ///
 /// - **Result:** how many bytes were written in all; the descriptor; the buffers.
 /// - **Completes:** once.
+/// - **Blocks:** on a terminal, and on other files that can be polled but not told to do without
+///   waiting, such as those of FUSE: see the
+///   [table](crate::op#what-can-block-the-thread-that-submits).
 /// - **Since:** Linux 5.1.
 /// - **Manual:** [`pwritev(2)`], [`io_uring_prep_writev(3)`].
+///
+/// ```
+/// use std::fs;
+/// use uring::{At, Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// # let path = std::env::temp_dir().join(format!("uring-doc-writev-{}", std::process::id()));
+/// let file = fs::File::create(&path)?;
+/// let parts = vec![&b"head "[..], b"and body"];
+/// let (written, _, _) = ring.run(op::Writev::new(&file, parts, At(0)));
+/// assert_eq!(written?, 13);
+/// # assert_eq!(fs::read(&path)?, b"head and body");
+/// # fs::remove_file(&path)?;
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///

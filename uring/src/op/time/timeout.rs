@@ -39,10 +39,24 @@ impl Sqe {
 
 /// Completes after a time, measured by `CLOCK_MONOTONIC`.
 ///
-/// - **Result:** nothing. That the time is up counts as success.
+/// - **Result:** nothing. That the time is up counts as success; not in a chain, where the kernel
+///   takes it for a failure: what stands behind it needs [hard](crate::Chain::hard) links.
 /// - **Completes:** once.
 /// - **Since:** Linux 5.4.
 /// - **Manual:** [`io_uring_prep_timeout(3)`].
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use uring::{Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Ok(_) = uring::check() else { return Ok(()) };
+/// let mut ring: Ring<op::Nop> = Ring::builder().build()?;
+/// let start = Instant::now();
+/// ring.run(op::Timeout::new(Duration::from_millis(5)))?; // time that is up is no error
+/// assert!(start.elapsed() >= Duration::from_millis(5));
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///
