@@ -104,7 +104,7 @@ impl<T> Builder<T> {
     }
 
     /// The buffers that a loop receives into: `buffers`, a power of two, of `buffer_bytes` each.
-    /// The default is 256 of 4096.
+    /// The default is 1024 of 4096.
     pub fn buffers(mut self, buffers: u16, buffer_bytes: u32) -> Self {
         self.settings.buffers = buffers;
         self.settings.buffer_bytes = buffer_bytes;

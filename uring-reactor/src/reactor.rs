@@ -33,7 +33,8 @@ struct Running {
 
 /// Event loops, each with a ring of its own, on threads of their own.
 ///
-/// Dropping it shuts it down, within five seconds; [`shutdown`](Self::shutdown) says how that went.
+/// Dropping it shuts it down, as [`shutdown`](Self::shutdown) with five seconds does; only that
+/// says how it went.
 /// On a thread of one of its loops, which cannot wait for itself, both only ask that loop to end.
 pub struct Reactor {
     loops: Vec<Running>,
@@ -74,7 +75,7 @@ impl Reactor {
         self.loops.iter().map(|running| &running.handle)
     }
 
-    /// What all loops have done so far.
+    /// What all loops have done so far, as each told when it last fell asleep or finished a turn.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut all = Stats::default();
@@ -85,7 +86,8 @@ impl Reactor {
     }
 
     /// Ends all loops within `limit`: cancels what is in flight, waits for it, closes the rings,
-    /// and says how that went. Every callback has run by then, unless its operation is leaked.
+    /// and says how that went. Every callback has run by then, unless its operation is leaked. A
+    /// loop that a callback holds up is given a second more, and then counts as failed.
     pub fn shutdown(mut self, limit: Duration) -> Report {
         self.end(limit)
     }

@@ -57,9 +57,10 @@ counters! {
     /// Turns of the loop.
     turns,
     /// Calls of `io_uring_enter(2)`: at most one a turn, unless a turn submits more than the
-    /// submission queue holds, or a signal arrives.
+    /// submission queue holds, a signal arrives, or the loop ends, which takes requests to cancel.
     enters,
-    /// Operations submitted.
+    /// Operations submitted; not those that wait for room, nor the read that other threads wake the
+    /// loop by.
     submissions,
     /// Completions dispatched: items, and ends.
     completions,
@@ -91,7 +92,8 @@ pub struct Report {
     pub cancelled: u64,
     /// Operations that the kernel did not give back in time: their memory is leaked.
     pub leaked: u64,
-    /// Loops that did not end in time, or that ended with an error of the kernel.
+    /// Loops that did not end in time, that ended with an error of the kernel or a panic of their
+    /// own, or that could not be waited for, because this is their thread.
     pub failed_loops: u64,
     /// All that was done.
     pub stats: Stats,

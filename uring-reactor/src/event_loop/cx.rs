@@ -23,7 +23,8 @@ use crate::{
 };
 
 impl Cx<'_> {
-    /// Submits an operation; `callback` runs with its output, exactly once.
+    /// Submits an operation; `callback` runs with its output, exactly once, unless the loop has to
+    /// leak the operation at its end.
     ///
     /// If as many operations are in flight as the loop was made for, it waits for room. The result
     /// names the operation, to [`cancel`](Self::cancel) it.
@@ -45,7 +46,7 @@ impl Cx<'_> {
     }
 
     /// Submits an operation that is cancelled when the time is `deadline`; `callback` then gets
-    /// `ECANCELED`, or the result if that was faster.
+    /// `ECANCELED` or `EINTR`, or the result if that was faster.
     pub fn submit_before<O, F>(&mut self, deadline: Instant, op: O, callback: F) -> SourceId
     where
         O: Operation<Item: 'static, Output: 'static> + 'static,
@@ -131,7 +132,8 @@ impl Cx<'_> {
         result.map_err(|Rejected { op, reason, .. }| Rejected { op, ctx: (), reason })
     }
 
-    /// Calls a source in the next turn: [`SourceEvent::Poked`](crate::SourceEvent::Poked).
+    /// Calls a source soon, in this turn or the next, and not inside of this call:
+    /// [`SourceEvent::Poked`](crate::SourceEvent::Poked).
     pub fn poke(&mut self, source: SourceId) {
         self.state.pokes.push_back(source);
     }
@@ -141,7 +143,7 @@ impl Cx<'_> {
         self.state.stats.rearms += 1;
     }
 
-    /// Calls `call` at a time, or in the next turn if that is past.
+    /// Calls `call` at a time; if that is past, when the loop next looks at its timers.
     pub fn at(&mut self, time: Instant, call: impl FnOnce(&mut Cx<'_>) + 'static) -> TimerId {
         self.state.timers.insert(time, Alarm::Call(Box::new(call)))
     }

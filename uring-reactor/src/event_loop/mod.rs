@@ -90,8 +90,8 @@ impl EventLoop {
 
 /// The loop that a callback runs on.
 ///
-/// Nothing here blocks or makes a system call: what is submitted goes out with the turn's one
-/// enter.
+/// What is submitted goes out with the turn's one enter, so that nothing here makes a system call;
+/// only if the submission queue is full, what is in it is handed to the kernel at once.
 pub struct Cx<'l> {
     pub(crate) state: &'l mut State,
 }

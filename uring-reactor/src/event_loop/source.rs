@@ -45,7 +45,7 @@ pub enum SourceEvent {
 ///
 /// It is given to [`Cx::add_source`](crate::Cx::add_source), submits by
 /// [`Cx::submit_for`](crate::Cx::submit_for), and lives until
-/// [`Cx::remove_source`](crate::Cx::remove_source), or until it panics.
+/// [`Cx::remove_source`](crate::Cx::remove_source), until it panics, or until the loop has ended.
 pub trait Source: 'static {
     /// Something has happened.
     fn on_event(&mut self, event: SourceEvent, cx: &mut Cx<'_>);

@@ -21,8 +21,8 @@ use crate::{
 
 /// A way to a loop, for any thread. A clone leads to the same loop.
 ///
-/// Sending a command makes a system call only if the loop sleeps. What is sent after the loop has
-/// ended comes back as [`Closed`]; what it did not take any more is dropped.
+/// Sending a command makes a system call only if the loop sleeps. After the loop has ended, sending
+/// fails with [`Closed`], and what was sent is dropped; so is what the loop did not take any more.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) commands: Sender<Command>,
@@ -30,7 +30,9 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Submits an operation; `callback` runs on the loop with its output, exactly once.
+    /// Submits an operation; `callback` runs on the loop with its output, exactly once. It is
+    /// dropped without a call only if the loop ends before it takes the command, or leaks the
+    /// operation.
     ///
     /// # Errors
     ///
@@ -44,7 +46,7 @@ impl Handle {
     }
 
     /// Submits an operation that is cancelled when the time is `deadline`; `callback` then gets
-    /// `ECANCELED`, or the result if that was faster.
+    /// `ECANCELED` or `EINTR`, or the result if that was faster.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use std::{fmt, io};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Reason {
-    /// As many operations are in flight as the ring was made for: reap some first.
+    /// As many operations are in flight as the ring, or the scope, was made for: reap some first.
     Full {
         /// How many the table holds.
         capacity: u32,
@@ -47,8 +47,9 @@ impl fmt::Display for Reason {
         match self {
             Self::Full { capacity } => write!(
                 f,
-                "all {capacity} operations of the ring are in flight; wait for some to complete, \
-                 or build the ring with more `operations`"
+                "all {capacity} operations that there is room for are in flight; wait for some to \
+                 complete, or ask for more: by `operations` of a ring, by the first argument of a \
+                 scope"
             ),
             Self::ChainTooLong { links, max } => {
                 write!(f, "a chain of {links} links is too long for a ring that has room for {max}")

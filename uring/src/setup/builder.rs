@@ -68,8 +68,8 @@ impl<'a, R> Builder<'a, R> {
         self
     }
 
-    /// How many completions are kept until they are read: rounded up to a power of two, and at
-    /// least as many as there are entries.
+    /// How many completions are kept until they are read: up to 65536, rounded up to a power of
+    /// two. Fewer than entries are refused.
     ///
     /// A large one is worth its memory: multishot operations end when it overflows.
     #[doc(alias = "IORING_SETUP_CQSIZE")]
@@ -211,10 +211,12 @@ impl Builder<'_, RawRing> {
 }
 
 impl<O: Operation + 'static, C: 'static> Builder<'_, Ring<O, C>> {
-    /// How many operations may be in flight: the back-pressure of [`Ring::submit`].
+    /// How many operations may be in flight: the back-pressure of [`Ring::submit`]. Those of a
+    /// scope, and the one of [`Ring::run`], have places of their own.
     ///
-    /// The default is the size of the completion queue, which one-shot operations then cannot
-    /// overflow.
+    /// The default is the size of the completion queue, which the ring's one-shot operations cannot
+    /// overflow then; with those of a scope, and requests to cancel, they can, and the kernel keeps
+    /// what has no room.
     pub const fn operations(mut self, operations: u32) -> Self {
         self.operations = Some(operations);
         self

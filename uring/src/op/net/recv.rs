@@ -46,8 +46,9 @@ impl Sqe {
 
 /// Receives from a connected socket.
 ///
-/// - **Result:** how many bytes were received, 0 after the peer has finished; the socket; the
-///   buffer. A `Vec` then holds exactly these bytes.
+/// - **Result:** how many bytes were received; the socket; the buffer. A `Vec` then holds exactly
+///   these bytes. 0 comes after the peer of a stream has finished, for an empty datagram, and for
+///   an empty buffer.
 /// - **Completes:** once.
 /// - **Since:** Linux 5.6.
 /// - **Manual:** [`recv(2)`], [`io_uring_prep_recv(3)`].

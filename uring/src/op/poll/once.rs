@@ -61,7 +61,8 @@ impl Sqe {
 ///
 /// # Errors
 ///
-/// `EBADF`; `EPERM` for files that cannot be polled; `ECANCELED` if it was cancelled.
+/// `EBADF`; `ECANCELED` if it was cancelled. Files that cannot be polled, such as regular ones, are
+/// no error: they count as ready.
 ///
 /// [`poll(2)`]: https://man7.org/linux/man-pages/man2/poll.2.html
 /// [`io_uring_prep_poll_add(3)`]: https://man7.org/linux/man-pages/man3/io_uring_prep_poll_add.3.html
