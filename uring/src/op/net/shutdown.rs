@@ -62,7 +62,7 @@ impl Sqe {
 /// # Errors
 ///
 /// Those of [`shutdown(2)`]: `ENOTCONN` if there is no connection. In a chain they do not keep what
-/// stands behind it from starting.
+/// stands behind it from starting, since Linux 6.0.
 ///
 /// [`shutdown(2)`]: https://man7.org/linux/man-pages/man2/shutdown.2.html
 /// [`io_uring_prep_shutdown(3)`]: https://man7.org/linux/man-pages/man3/io_uring_prep_shutdown.3.html
