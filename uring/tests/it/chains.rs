@@ -1,11 +1,13 @@
 //! Chains: one after the other, all or nothing, never across two submissions.
 
 use std::{
+    net::Shutdown,
     os::fd::{AsFd, BorrowedFd},
     panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
 };
 
-use uring::{At, Current, Reason, op};
+use uring::{At, Current, OpCode, Reason, op};
 
 use crate::{
     scenes::{self, Op, Output},
@@ -104,6 +106,55 @@ fn a_link_that_the_kernel_refuses_takes_the_whole_chain_down() {
             };
         }
         assert_eq!(errnos, [libc::ECANCELED, libc::EINVAL, libc::ECANCELED], "{mode:?}");
+    }
+}
+
+#[test]
+fn a_timeout_that_is_up_breaks_a_chain_and_a_shutdown_that_failed_does_not() {
+    uring::operations! {
+        enum Link, LinkItem, LinkOutput {
+            Timeout(op::Timeout), Shutdown(op::Shutdown<Fd>), Nop(op::Nop),
+        }
+    }
+    let first = |output: LinkOutput| match output {
+        LinkOutput::Timeout(result) | LinkOutput::Shutdown((result, _)) => result,
+        LinkOutput::Nop(_) => unreachable!("it is the second"),
+    };
+    let second = |output: LinkOutput| match output {
+        LinkOutput::Nop(result) => result,
+        _ => unreachable!("a nop is the second"),
+    };
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<Link, ()>(8, 64) else { continue };
+        for hard in [false, true] {
+            ring.chain(|chain| {
+                chain.then(op::Timeout::new(Duration::from_millis(1)).into(), ());
+                chain.then(op::Nop::new().into(), ());
+                if hard {
+                    chain.hard();
+                }
+            })
+            .expect("room");
+            first(util::done(&mut ring).1).expect("time that is up is a success here");
+            let nop = second(util::done(&mut ring).1);
+            if hard {
+                nop.expect("it runs all the same");
+            } else {
+                assert_eq!(util::errno(&nop), libc::ECANCELED, "{mode:?}");
+            }
+        }
+        if !util::has(OpCode::SEND_ZC) {
+            continue; // before 6.0 it breaks the chain too
+        }
+        let lonely = Fd::new(util::socket(libc::AF_INET, libc::SOCK_STREAM));
+        ring.chain(|chain| {
+            chain.then(op::Shutdown::new(lonely, Shutdown::Both).into(), ());
+            chain.then(op::Nop::new().into(), ());
+        })
+        .expect("room");
+        let shutdown = first(util::done(&mut ring).1);
+        assert_eq!(util::errno(&shutdown), libc::ENOTCONN, "{mode:?}"); // shutdown(2)
+        second(util::done(&mut ring).1).expect("it runs all the same");
     }
 }
 

@@ -24,6 +24,7 @@ mod traits;
 mod twins;
 mod util;
 mod waits;
+mod workers;
 
 #[global_allocator]
 static ALLOCATOR: testing::alloc::Allocator = testing::alloc::Allocator;
