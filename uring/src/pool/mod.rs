@@ -36,7 +36,8 @@ const BUFFERS_MAX: u16 = 1 << 15;
 /// Buffers of one size, registered with one ring. Since Linux 5.19.
 ///
 /// Made by [`Ring::pool`](crate::Ring::pool). A clone is another handle to the same pool. The
-/// memory is freed when no handle, no operation and no [`RecvBuf`] is left.
+/// memory is freed when no handle, no operation, no [`RecvBuf`] and no
+/// [`SharedBuf`](crate::SharedBuf) is left.
 ///
 /// A forked child finds zeroes in the buffers, and what it gives back reaches nobody.
 ///

@@ -245,11 +245,12 @@ impl RawRing {
     }
 
     /// Hands the queued entries to the kernel and waits for `min` completions, in one system call;
-    /// says how many entries the kernel took. A signal ends the wait early with `EINTR`.
+    /// says how many entries the kernel took. A signal ends the wait early.
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit), and `EINTR`.
+    /// As [`submit`](Self::submit), and `EINTR` after a signal if no entry was submitted; else only
+    /// the completion queue tells that the wait was cut short.
     #[doc(alias = "io_uring_submit_and_wait")]
     #[inline]
     pub fn submit_and_wait(&mut self, min: u32) -> io::Result<u32> {

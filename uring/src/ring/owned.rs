@@ -162,8 +162,9 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     }
 
     /// Submits what is queued and waits until [`next`](Self::next) has `min` completions or the
-    /// time is `until`; says how many there are. At most one system call, unless a signal cuts it
-    /// short.
+    /// time is `until`; says how many there are, which is fewer only after that time. One system
+    /// call does it, but for a signal that cuts it short, for more completions than the queue
+    /// holds, and where the kernel does not take all that is queued at once.
     ///
     /// With `min` 0 it does not wait: that is how to poll. It makes no system call if nothing is
     /// queued and the kernel holds nothing back.
@@ -229,8 +230,8 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     ///
     /// # Errors
     ///
-    /// Those of the operation are in its output. So is `EINVAL` if it uses a pool of another ring,
-    /// and what the kernel says if it does not take what was queued before.
+    /// Those of the operation are in its output. So is `InvalidInput` if it uses a pool of another
+    /// ring, and what the kernel says if it does not take what was queued before.
     pub fn run<P: Operation>(&mut self, op: P) -> P::Output {
         scope::run(&mut self.engine, self.table.capacity(), op)
     }
@@ -293,13 +294,14 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
         self.engine.raw.pool(buffers, buffer_bytes)
     }
 
-    /// How many operations are in flight.
+    /// How many operations are in flight: queued, or with the kernel, or ended and not yet told by
+    /// [`next`](Self::next). Those of scopes are not among them.
     #[must_use]
     pub const fn in_flight(&self) -> u32 {
         self.table.live()
     }
 
-    /// How many operations can be in flight.
+    /// How many operations can be in flight, as [`in_flight`](Self::in_flight) counts them.
     #[must_use]
     pub fn capacity(&self) -> u32 {
         self.table.capacity()
@@ -311,7 +313,7 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
         id.ring == self.engine.raw.id() && self.table.owns(id.token)
     }
 
-    /// What the ring has done so far.
+    /// What the ring has done so far, in its scopes and in [`run`](Self::run) too.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.engine.stats()
@@ -335,7 +337,8 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
         self.engine.raw.sq_flags()
     }
 
-    /// How many operations are queued and not yet handed to the kernel.
+    /// How many entries are queued and not yet consumed by the kernel: operations, and requests to
+    /// cancel.
     #[must_use]
     pub fn submissions_waiting(&self) -> u32 {
         self.engine.raw.submissions_waiting()

@@ -18,8 +18,9 @@ use crate::abi::token::{GENERATION_MASK, Token};
 /// Operations that were leaked because the kernel did not give them back in time.
 static LEAKED: AtomicU64 = AtomicU64::new(0);
 
-/// How many operations this process has leaked: those that were still in flight when their ring was
-/// dropped and that the kernel did not give back within five seconds.
+/// How many operations this process has leaked: those that the kernel had not given back five
+/// seconds after their ring was dropped, or by the time that [`Ring::close`](crate::Ring::close)
+/// was given; and in a forked child those of its parent that the child has dropped.
 #[must_use]
 pub fn leaked_operations() -> u64 {
     LEAKED.load(Ordering::Relaxed)

@@ -17,6 +17,8 @@ use crate::{
 const ENTRIES_MAX: u32 = 32_768;
 /// The largest completion queue that the kernel takes.
 const COMPLETIONS_MAX: u32 = 2 * ENTRIES_MAX;
+/// The size of the completion queue, unless there are more entries.
+const COMPLETIONS: u32 = 4096;
 
 /// Makes a [`Ring`] or a [`RawRing`].
 ///
@@ -40,6 +42,8 @@ const COMPLETIONS_MAX: u32 = 2 * ENTRIES_MAX;
 pub struct Builder<'a, R> {
     settings: Settings<'a>,
     operations: Option<u32>,
+    /// The completion queue was given a size; otherwise it is as large as the entries need it.
+    sized: bool,
     makes: PhantomData<fn() -> R>,
 }
 
@@ -48,7 +52,7 @@ impl<'a, R> Builder<'a, R> {
         Self {
             settings: Settings {
                 entries: 256,
-                completions: 4096,
+                completions: COMPLETIONS,
                 exact: None,
                 extra: SetupFlags::empty(),
                 single_issuer: true,
@@ -58,6 +62,7 @@ impl<'a, R> Builder<'a, R> {
                 clamp: false,
             },
             operations: None,
+            sized: false,
             makes: PhantomData,
         }
     }
@@ -65,16 +70,21 @@ impl<'a, R> Builder<'a, R> {
     /// How many entries one submission holds: 1 to 32768, rounded up to a power of two.
     pub const fn entries(mut self, entries: u32) -> Self {
         self.settings.entries = entries;
+        if !self.sized {
+            self.settings.completions = if entries > COMPLETIONS { entries } else { COMPLETIONS };
+        }
         self
     }
 
     /// How many completions are kept until they are read: up to 65536, rounded up to a power of
-    /// two. Fewer than entries are refused.
+    /// two; 4096, or as many as there are entries, unless this is called. Fewer than entries are
+    /// refused.
     ///
     /// A large one is worth its memory: multishot operations end when it overflows.
     #[doc(alias = "IORING_SETUP_CQSIZE")]
     pub const fn completions(mut self, completions: u32) -> Self {
         self.settings.completions = completions;
+        self.sized = true;
         self
     }
 
@@ -167,7 +177,8 @@ impl<'a, R> Builder<'a, R> {
         if completions > COMPLETIONS_MAX && !clamp {
             return Err("completions is over 65536, the kernel's limit; ask for fewer or `clamp`");
         }
-        if completions < entries {
+        // both as the kernel reduces them, if it is to
+        if completions.min(COMPLETIONS_MAX) < entries.min(ENTRIES_MAX) {
             return Err("there are fewer completions than entries; ask for at least as many");
         }
         let layouts = SetupFlags::SQE128
@@ -261,7 +272,8 @@ pub struct SetupError {
     pub entries: u32,
     /// The completion entries that were asked for.
     pub completions: u32,
-    /// The flags that were refused: the last step of the ladder.
+    /// The flags that were refused: the last step of the ladder. Those of the ring, if it was made
+    /// and the reason is another.
     pub flags: SetupFlags,
     /// Why, and what to do.
     pub reason: Unavailable,
@@ -318,6 +330,7 @@ mod tests {
             (65_536, 65_536, "32768"),
             (8, 1 << 20, "65536"),
             (8, 4, "fewer"),
+            (u32::MAX, 4, "32768"),
         ] {
             let error = RawRing::builder()
                 .entries(entries)
@@ -326,5 +339,17 @@ mod tests {
                 .expect_err("the sizes are impossible");
             assert!(error.to_string().contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn sizes_that_are_to_be_clamped_may_be_any_number() {
+        if crate::check().is_err() {
+            return; // the reasons are told elsewhere
+        }
+        let large = RawRing::builder().entries(u32::MAX).clamp().build();
+        // include/uapi/linux/io_uring.h has no number for it; the kernel's is 32768
+        assert_eq!(large.expect("clamped").entries(), 32_768);
+        let ring = RawRing::builder().entries(8192).build().expect("the completions follow");
+        assert_eq!((ring.entries(), ring.completions_max()), (8192, 8192));
     }
 }
