@@ -44,15 +44,19 @@ pub(super) fn until<O: Operation, C>(
     panics.resume();
 }
 
-/// Ends the operations of a scope, however long it takes: what they borrow is about to end.
-pub(super) fn completely<O: Operation, C>(engine: &mut Engine, table: &mut Table<'_, O, C>) {
+/// Ends the operations of a scope, however long it takes: what they borrow is about to end. What
+/// panicked meanwhile is for the caller to let go on.
+pub(super) fn completely<O: Operation, C>(
+    engine: &mut Engine,
+    table: &mut Table<'_, O, C>,
+) -> Panics {
     // In a forked child nothing is in flight: the kernel works for the parent's memory. The table
     // leaks what it has.
+    let mut panics = Panics::default();
     if table.live() == 0 || engine.raw.fd().is_forked() {
-        return;
+        return panics;
     }
     let unwinding_aborts = AbortOnUnwind;
-    let mut panics = Panics::default();
     take_back(engine, table, true, &mut panics);
     // as long as the kernel answers; with errors alone, not for ever
     end(engine, table, |heard| heard + BOUND, &mut panics);
@@ -60,7 +64,7 @@ pub(super) fn completely<O: Operation, C>(engine: &mut Engine, table: &mut Table
         abort("the kernel does not give borrowed memory back");
     }
     std::mem::forget(unwinding_aborts);
-    panics.resume();
+    panics
 }
 
 /// Cancels and reaps until nothing is live, or until the deadline: it is told the time at which the
@@ -182,7 +186,8 @@ fn abort(why: &str) -> ! {
 /// The first panic of what is called and dropped while operations end. The others end all the same;
 /// then it goes on.
 #[derive(Default)]
-struct Panics(Option<Box<dyn Any + Send>>);
+#[must_use]
+pub(super) struct Panics(Option<Box<dyn Any + Send>>);
 
 impl Panics {
     fn catch(&mut self, call: impl FnOnce()) {
@@ -194,7 +199,7 @@ impl Panics {
         }
     }
 
-    fn resume(self) {
+    pub(super) fn resume(self) {
         match self.0 {
             Some(payload) if !thread::panicking() => resume_unwind(payload),
             Some(payload) => drop_payload(payload),

@@ -197,8 +197,9 @@ impl<'s, P: Operation, X> Scope<'s, P, X> {
 
 impl<P: Operation, X> Drop for Scope<'_, P, X> {
     fn drop(&mut self) {
-        drain::completely(self.engine, &mut self.table);
+        let panics = drain::completely(self.engine, &mut self.table);
         self.engine.scope_generation = self.table.next_generation();
+        panics.resume();
     }
 }
 
