@@ -132,6 +132,8 @@ fn on_a_listener(op: fn(Fd) -> Op) -> Option<Scene> {
         [op(ours)],
         move || util::forget(TcpStream::connect(addr).expect("it listens")),
         move || {
+            // its last packet may still be on its way when the connect returns
+            util::until_readable(listener.as_fd());
             listener.set_nonblocking(true).expect("a socket");
             listener.accept().expect("the connection is still there");
         },

@@ -196,6 +196,16 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) {
     assert_eq!(answer, 0, "FIONBIO: {}", io::Error::last_os_error());
 }
 
+/// Waits until there is something to read, or to accept.
+#[track_caller]
+pub(crate) fn until_readable(fd: BorrowedFd<'_>) {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let limit = i32::try_from(testing::LONG.as_millis()).expect("it fits");
+    // SAFETY: the call reads and writes one `pollfd`.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, limit) };
+    assert_eq!(ready, 1, "nothing came in time");
+}
+
 /// What can be read without waiting.
 pub(crate) fn read_now(fd: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
     set_nonblocking(fd, true);
