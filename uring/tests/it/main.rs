@@ -10,6 +10,7 @@ mod cancel;
 mod chains;
 mod counters;
 mod descriptors;
+mod forks;
 mod hostile;
 mod leaks;
 mod operations;
