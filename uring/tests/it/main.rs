@@ -6,12 +6,14 @@
 #[macro_use]
 extern crate testing;
 
+mod bounds;
 mod cancel;
 mod chains;
 mod counters;
 mod descriptors;
 mod forks;
 mod hostile;
+mod intercept;
 mod leaks;
 mod operations;
 mod pool;
