@@ -274,7 +274,7 @@ fn pretend(sysctl: &str, value: &str) {
 }
 
 /// Mounts are this thread's own from now on; says whether that could be had.
-fn own_mounts() -> bool {
+pub(crate) fn own_mounts() -> bool {
     // SAFETY: the call takes no pointer.
     if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
         return false;
