@@ -19,6 +19,7 @@ mod intercept;
 mod leaks;
 mod operations;
 mod pool;
+mod positions;
 mod queues;
 mod raw;
 mod refusals;
