@@ -19,6 +19,7 @@ mod hostile;
 mod identity;
 mod intercept;
 mod leaks;
+mod lending;
 mod operations;
 mod pool;
 mod positions;
