@@ -27,6 +27,8 @@ mod queues;
 mod raw;
 mod refusals;
 mod scenes;
+mod signals;
+mod sizes;
 mod stale;
 mod teardown;
 mod traits;
