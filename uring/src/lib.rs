@@ -98,7 +98,7 @@ pub use abi::sqe::Sqe;
 pub use abi::sqe::SqeFlags;
 pub use abi::token::{OpId, RingId};
 pub use kernel::call::Call;
-pub use op::{At, Current, MsgFlags, Offset, PollEvents, Position};
+pub use op::{At, Current, FsyncFlags, MsgFlags, Offset, PollEvents, Position};
 pub use operation::Operation;
 pub use operation::any::{AnyItem, AnyOperation, AnyOutput};
 pub use operation::buf::{Buf, BufMut, Slice};

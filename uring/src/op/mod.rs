@@ -24,10 +24,10 @@
 //! | a raw entry, or a request to cancel it, if it has the last reference to a socket that lingers, because its descriptor was closed meanwhile | for the peer, in the enter that reaps it | keep the descriptor open until the completion, as the operations here do |
 //!
 //! Where a file can neither be polled nor told to do without waiting, and where a file system
-//! cannot do without, the kernel uses a worker by itself; so it does for each [`Shutdown`].
-//! Sockets, pipes and event descriptors are polled, uncached reads of local disks are put aside,
-//! and timeouts and cancels have nothing to wait for. Who drops a descriptor that came back with a
-//! result closes it, and waits as `close(2)` does: [`Close`] is for that.
+//! cannot do without, the kernel uses a worker by itself; so it does for each [`Fsync`] and each
+//! [`Shutdown`]. Sockets, pipes and event descriptors are polled, uncached reads of local disks are
+//! put aside, and timeouts and cancels have nothing to wait for. Who drops a descriptor that came
+//! back with a result closes it, and waits as `close(2)` does: [`Close`] is for that.
 //!
 //! # Errors that are not the operation's own
 //!
@@ -35,10 +35,10 @@
 //! cancelled; one before it in its [chain](crate::Chain) failed; or **no worker thread could be
 //! started** for it, because of `ulimit -u` or of a control group's `pids.max`. It moved nothing in
 //! each case. The third can come where nobody cancels and nothing is chained, to whatever goes to a
-//! worker, [`Close`] and [`Shutdown`] included. It cannot come once there is a worker, because the
-//! kernel keeps the last of each kind for as long as the thread lives that submits: then the
-//! operation waits its turn. So a program that may meet such a limit starts the two kinds in time,
-//! one for regular files and one for all others, and learns without doubt if it cannot:
+//! worker, [`Close`], [`Fsync`] and [`Shutdown`] included. It cannot come once there is a worker,
+//! because the kernel keeps the last of each kind for as long as the thread lives that submits:
+//! then the operation waits its turn. So a program that may meet such a limit starts the two kinds
+//! in time, one for regular files and one for all others, and learns without doubt if it cannot:
 //!
 //! ```
 //! use std::fs::File;

@@ -247,6 +247,8 @@ pub mod types {
     ///   anything that is an [`OpFd`](crate::OpFd), such as a `File` or an `Arc<TcpStream>`, which
     ///   stays open until the operation has ended.
     /// - `types::CancelBuilder`: [`op::Cancel`](crate::op::Cancel).
+    /// - `types::FsyncFlags`: [`FsyncFlags`](crate::FsyncFlags), or
+    ///   [`Fsync::data_only`](crate::op::Fsync::data_only).
     /// - `types::Fixed`, `types::DestinationSlot`, `types::OpenHow`, `types::RecvMsgOut`,
     ///   `types::FutexWaitV`: [not there yet](crate::porting::not_yet).
     #[doc(alias(

@@ -11,27 +11,26 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let Ok(_) = uring::check() else { return Ok(()) };
-//! # let path = std::env::temp_dir().join(format!("uring-doc-fsync-{}", std::process::id()));
-//! # let file = std::fs::File::create(&path)?;
+//! # let file = std::fs::File::open("/proc/self/comm")?;
 //! let raw = sys::io_uring_sqe {
-//!     opcode: sys::IORING_OP_FSYNC,
+//!     opcode: sys::IORING_OP_FADVISE,
 //!     fd: file.as_raw_fd(),
+//!     op_flags: libc::POSIX_FADV_SEQUENTIAL as u32, // of the whole file
 //!     ..Default::default()
 //! };
 //! // SAFETY: the entry has no pointers, and the file stays open until the completion, below.
-//! let fsync = unsafe { Sqe::new(raw) };
+//! let advice = unsafe { Sqe::new(raw) };
 //! let mut ring = RawRing::builder().entries(8).build()?;
-//! ring.push(fsync)?;
+//! ring.push(advice)?;
 //! ring.submit_and_wait(1)?;
 //! ring.pop().expect("one was waited for").result()?;
-//! # std::fs::remove_file(&path)?;
 //! # Ok(()) }
 //! ```
 //!
 //! What is done to a ring by `io_uring_register(2)` is [`RawRing::register`] meanwhile.
 //!
-//! - **Files:** open, stat, sync, truncate, allocate, advise, rename, link, unlink, extended
-//!   attributes, splice and tee, fixed files and buffers.
+//! - **Files:** open, stat, sync of a range, truncate, allocate, advise, rename, link, unlink,
+//!   extended attributes, splice and tee, fixed files and buffers.
 //! - **Sockets:** `socket`, `bind`, `listen`, messages (`sendmsg`, `recvmsg`), zero-copy, bundles.
 //! - **Others:** link timeouts, updates of timeouts and polls, messages between rings, futexes,
 //!   pipes, `waitid`, commands of drivers, entries of 128 bytes.
@@ -56,7 +55,6 @@
     "io_uring_prep_files_update",
     "io_uring_prep_fixed_fd_install",
     "io_uring_prep_fsetxattr",
-    "io_uring_prep_fsync",
     "io_uring_prep_ftruncate",
     "io_uring_prep_futex_wait",
     "io_uring_prep_futex_waitv",
@@ -187,7 +185,6 @@
     "IORING_TIMEOUT_ETIME_SUCCESS",
     "IORING_TIMEOUT_MULTISHOT",
     "IORING_TIMEOUT_UPDATE",
-    "IORING_FSYNC_DATASYNC",
     "IORING_ACCEPT_DONTWAIT",
     "IORING_ACCEPT_POLL_FIRST",
     "IORING_RECVSEND_BUNDLE",

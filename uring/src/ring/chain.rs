@@ -17,11 +17,11 @@ use crate::{
 ///
 /// If one fails, those behind it end with `ECANCELED`; a read or write that moves less than it was
 /// asked for counts as failed, so do not let what follows depend on the amount. So does a
-/// [`Timeout`](crate::op::Timeout) whose time is up, while a [`Shutdown`](crate::op::Shutdown) that
-/// failed does not, since Linux 6.0. [`hard`](Self::hard) links hold all the same. If the kernel
-/// refuses one without starting it (`EINVAL`, such as for an opcode that it does not have), none
-/// runs: those before it end with `ECANCELED` too. The links are kept in one submission: a chain
-/// never straddles two.
+/// [`Timeout`](crate::op::Timeout) whose time is up, while an [`Fsync`](crate::op::Fsync) or a
+/// [`Shutdown`](crate::op::Shutdown) that failed does not, since Linux 6.0. [`hard`](Self::hard)
+/// links hold all the same. If the kernel refuses one without starting it (`EINVAL`, such as for an
+/// opcode that it does not have), none runs: those before it end with `ECANCELED` too. The links
+/// are kept in one submission: a chain never straddles two.
 ///
 /// ```
 /// use std::time::Duration;

@@ -159,6 +159,29 @@ fn a_timeout_that_is_up_breaks_a_chain_and_a_shutdown_that_failed_does_not() {
 }
 
 #[test]
+fn a_sync_that_failed_does_not_break_a_chain() {
+    uring::operations! {
+        enum Link, LinkItem, LinkOutput { Fsync(op::Fsync<Fd>), Nop(op::Nop) }
+    }
+    if !util::has(OpCode::SEND_ZC) {
+        skip!("before 6.0 it breaks the chain");
+    }
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<Link, ()>(8, 64) else { continue };
+        let (reader, _writer) = testing::pipe();
+        ring.chain(|chain| {
+            chain.then(op::Fsync::new(Fd::new(reader)).into(), ());
+            chain.then(op::Nop::new().into(), ());
+        })
+        .expect("room");
+        let (_, LinkOutput::Fsync((result, _))) = util::done(&mut ring) else { panic!("a sync") };
+        assert_eq!(util::errno(&result), libc::EINVAL, "{mode:?}"); // fsync(2)
+        let (_, LinkOutput::Nop(result)) = util::done(&mut ring) else { panic!("a nop") };
+        result.expect("it runs all the same");
+    }
+}
+
+#[test]
 fn a_short_read_breaks_a_chain_and_a_hard_chain_goes_on() {
     let temp = util::Temp::new(10);
     let file = Fd::new(temp.file().try_clone().expect("a descriptor").into());

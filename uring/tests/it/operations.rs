@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uring::{At, Current, OpCode, Operation as _, PollEvents, Ring, op};
+use uring::{At, Current, OpCode, Operation as _, PollEvents, Ring, Sqe, op};
 
 use crate::util::{self, Fd, Happened, Mode};
 
@@ -218,6 +218,44 @@ fn a_shutdown_ends_one_direction_and_is_enotconn_without_a_connection() {
 }
 
 #[test]
+fn a_file_and_a_folder_are_synced_and_a_pipe_and_a_socket_are_einval() {
+    let (reader, _writer) = testing::pipe();
+    let socket = util::socket(libc::AF_INET, libc::SOCK_STREAM);
+    let folder = std::fs::File::open(std::env::temp_dir()).expect("there is one");
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<op::Nop, ()>(8, 8) else { continue };
+        let temp = util::Temp::new(0);
+        let (result, ..) = ring.run(op::Write::new(temp.file(), &b"to be kept"[..], At(0)));
+        result.expect("room");
+        ring.run(op::Fsync::new(temp.file())).0.expect("the disk takes it");
+        ring.run(op::Fsync::new(temp.file()).data_only()).0.expect("the disk has it");
+        ring.run(op::Fsync::new(&folder)).0.expect("the disk takes it");
+        for fd in [&reader, &socket] {
+            let (result, _) = ring.run(op::Fsync::new(fd));
+            assert_eq!(util::errno(&result), libc::EINVAL, "{mode:?}"); // fsync(2)
+            let (result, _) = ring.run(op::Fsync::new(fd).data_only());
+            assert_eq!(util::errno(&result), libc::EINVAL, "{mode:?}");
+        }
+    }
+}
+
+/// No error and no result tells the two apart: the entry does.
+#[test]
+fn a_sync_is_of_the_whole_file_and_of_its_data_alone_if_it_is_told() {
+    let temp = util::Temp::new(1);
+    // include/uapi/linux/io_uring.h, Linux 6.18: IORING_FSYNC_DATASYNC is bit 0
+    for (mut op, flags) in
+        [(op::Fsync::new(temp.file()), 0), (op::Fsync::new(temp.file()).data_only(), 1)]
+    {
+        let mut entry = Sqe::default();
+        // SAFETY: the entry is not submitted.
+        unsafe { op.prepare(&mut entry) };
+        let raw = entry.raw();
+        assert_eq!((raw.op_flags, raw.off, raw.len), (flags, 0, 0)); // io_uring_enter(2)
+    }
+}
+
+#[test]
 fn a_datagram_longer_than_the_buffer_is_cut_and_the_count_is_what_was_written() {
     let (ours, theirs) = (UdpSocket::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0"));
     let (ours, theirs) = (ours.expect("loopback"), theirs.expect("loopback"));
@@ -338,6 +376,19 @@ fn an_operation_can_run_on_a_worker() {
 }
 
 #[test]
+fn a_sync_goes_to_a_worker_by_itself() {
+    if !util::support().features.contains(uring::Features::NATIVE_WORKERS) {
+        skip!("workers are no threads of the process before 5.12");
+    }
+    isolated!();
+    let temp = util::Temp::new(100);
+    let mut ring = ring();
+    assert_eq!(workers(), 0);
+    ring.run(op::Fsync::new(temp.file())).0.expect("the disk has it");
+    assert!(workers() > 0, "the last one stays, with the thread");
+}
+
+#[test]
 fn an_opcode_that_the_kernel_does_not_have_is_einval() {
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<op::Nop, ()>(8, 8) else { continue };
@@ -414,5 +465,6 @@ fn the_descriptor_and_the_buffer_come_back() {
     let (_, fd) = ring().run(op::AcceptFrom::new(fd));
     let (_, fd) = ring().run(op::Connect::new(fd, &([127, 0, 0, 1], 1).into()));
     let (_, fd) = ring().run(op::Shutdown::new(fd, Shutdown::Both));
+    let (_, fd) = ring().run(op::Fsync::new(fd));
     assert_eq!(fd.as_raw_fd(), number);
 }
