@@ -154,8 +154,11 @@ fn a_child_may_call_everything_and_neither_writes_nor_takes_anything() {
     }
 }
 
+/// A ring that receives, its pool, the other end, and two buffers that came.
+type Received = (Ring<op::RecvMulti<Fd>>, Pool, UnixStream, RecvBuf, SharedBuf);
+
 /// Receives twice from a pool of two: what arrived, for the ring's thread and for any.
-fn received(mode: Mode) -> Option<(Ring<op::RecvMulti<Fd>>, Pool, UnixStream, RecvBuf, SharedBuf)> {
+fn received(mode: Mode) -> Option<Received> {
     let mut ring = mode.ring::<op::RecvMulti<Fd>, ()>(4, 16)?;
     let pool = ring.pool(2, 4096).expect("a pool");
     let (ours, mut theirs) = UnixStream::pair().expect("a pair");
@@ -424,12 +427,13 @@ fn a_lock_that_another_thread_held_at_the_fork_is_not_waited_for() {
             }
         });
         let giver = testing::get(&giver);
+        let process = i32::try_from(std::process::id()).expect("a pid");
         let mut forks = 0;
         while left.load(Ordering::Relaxed) > 0 {
             STOP.store(true, Ordering::SeqCst);
             turns.fetch_add(1, Ordering::SeqCst);
             // SAFETY: the call takes numbers.
-            let answer = unsafe { libc::tgkill(libc::getpid(), giver, libc::SIGUSR1) };
+            let answer = unsafe { libc::tgkill(process, giver, libc::SIGUSR1) };
             assert_eq!(answer, 0, "the thread runs until `over`");
             testing::until("it is stopped", || STOPPED.load(Ordering::SeqCst));
             // `fork` would wait for a lock of the allocator that the other thread may hold

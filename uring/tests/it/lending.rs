@@ -74,7 +74,7 @@ fn a_chain_reads_once_and_writes_what_it_read_to_each() {
 
 #[test]
 fn a_lent_buffer_is_freed_by_its_last_half_in_whatever_order_they_go() {
-    struct Counted(Box<[u8]>, Arc<()>);
+    struct Counted(Box<[u8]>, #[expect(dead_code, reason = "it is counted")] Arc<()>);
     // SAFETY: the bytes of a box stay where they are, and nobody else has them.
     unsafe impl Buf for Counted {
         fn region(&self) -> *const [u8] {

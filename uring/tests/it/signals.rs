@@ -58,8 +58,9 @@ fn is_blocked() -> bool {
 }
 
 fn send(thread: libc::pid_t) {
+    let process = i32::try_from(std::process::id()).expect("a pid");
     // SAFETY: the call takes numbers.
-    assert_eq!(unsafe { libc::tgkill(libc::getpid(), thread, libc::SIGUSR1) }, 0);
+    assert_eq!(unsafe { libc::tgkill(process, thread, libc::SIGUSR1) }, 0);
 }
 
 /// Runs a wait, and sends its thread a signal while it sleeps; what it said, and for how long.
@@ -185,7 +186,7 @@ fn what_is_queued_goes_out_with_a_wait_that_a_signal_ends() {
             assert!(ready == 0 || began.elapsed() >= Duration::from_millis(300), "{mode:?}");
         }
         assert!(ring.is_live(id) || began.elapsed() >= Duration::from_millis(300));
-        util::done(&mut ring).1.expect("time is up");
+        util::done(ring).1.expect("time is up");
         assert!(began.elapsed() < FAR, "{mode:?}");
     }
 }

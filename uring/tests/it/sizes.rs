@@ -79,7 +79,8 @@ fn sizes_of_a_ring_are_taken_cut_or_refused_by_name() {
         let text = refused.expect_err("more than the kernel takes").to_string();
         assert!(text.contains(&completions.to_string()), "{text}");
     }
-    let text = RawRing::builder().entries(max).clamp().build().expect_err("too few").to_string();
+    let few = RawRing::builder().completions(4).entries(max).clamp().build();
+    let text = few.expect_err("too few").to_string();
     assert!(text.contains("fewer completions than entries"), "{text}");
 
     for operations in [max, max - 1] {
