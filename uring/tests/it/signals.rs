@@ -177,7 +177,7 @@ fn what_is_queued_goes_out_with_a_wait_that_a_signal_ends() {
     install();
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<op::Timeout, ()>(8, 8) else { continue };
-        let mut ring: &mut Ring<op::Timeout, ()> = &mut ring;
+        let ring: &mut Ring<op::Timeout, ()> = &mut ring;
         let id = ring.submit(op::Timeout::new(Duration::from_millis(300)), ()).expect("room");
         let began = Instant::now();
         let (result, _) = interrupted(|| ring.wait_interruptible(1, None, None));
