@@ -12,6 +12,7 @@ mod chains;
 mod closing;
 mod contracts;
 mod counters;
+mod datagrams;
 mod descriptors;
 mod forks;
 mod fuse;

@@ -17,8 +17,10 @@ extern "C" fn handle(_: i32) {
     HANDLED.fetch_add(1, Ordering::SeqCst);
 }
 
-/// The handler only counts, and restarts nothing.
+/// The handler only counts, and restarts nothing. A wait that never ends ends the process.
 fn install() {
+    // SAFETY: the call takes a number.
+    unsafe { libc::alarm(40) };
     // SAFETY: zeroes are a valid `sigaction`: no flags (so no SA_RESTART), an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handle as extern "C" fn(i32) as libc::sighandler_t;
