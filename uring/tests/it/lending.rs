@@ -270,3 +270,72 @@ fn items_of_an_operation_with_a_closure_are_dropped_and_its_end_is_told() {
     util::done(&mut ring);
     assert!(ended.get());
 }
+
+/// A receive in a scope whose closure panics if it is cancelled, as `unwrap` does.
+fn ends_early(ring: &mut Ring<op::Nop>, before: bool, told: &Cell<u32>) -> std::thread::Result<()> {
+    let (ours, _theirs) = UnixStream::pair().expect("a pair");
+    let mut buffers = [[0; 8]; 3];
+    catch_unwind(AssertUnwindSafe(|| {
+        ring.scope::<AnyOperation<'_>, (), _>(4, |scope| {
+            for buffer in &mut buffers {
+                let recv = op::Recv::new(&ours, &mut buffer[..]);
+                let unwrap = |(result, ..): (std::io::Result<usize>, _, _)| {
+                    told.set(told.get() + 1);
+                    if result.is_err() {
+                        std::panic::resume_unwind(Box::new("it was cancelled"));
+                    }
+                };
+                scope.submit(AnyOperation::with(recv, unwrap), ()).expect("room");
+            }
+            scope.wait(0, None).expect("the kernel takes them");
+            if before {
+                std::panic::resume_unwind(Box::new("in the body"));
+            }
+        });
+    }))
+}
+
+#[test]
+fn a_closure_that_panics_while_its_scope_ends_panics_when_all_have_ended() {
+    isolated!();
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<op::Nop, ()>(8, 8) else { continue };
+        let told = Cell::new(0);
+        let panic = ends_early(&mut ring, false, &told).expect_err("the closures panic");
+        assert_eq!(panic.downcast_ref(), Some(&"it was cancelled"), "{mode:?}");
+        assert_eq!(told.get(), 3, "{mode:?}: each was told");
+        // the panic that was there first is the one that is told
+        let panic = ends_early(&mut ring, true, &told).expect_err("the body panics");
+        assert_eq!(panic.downcast_ref(), Some(&"in the body"), "{mode:?}");
+        assert_eq!(told.get(), 6, "{mode:?}");
+        ring.run(op::Nop::new()).expect("the ring goes on");
+    }
+    assert_eq!(uring::leaked_operations(), 0);
+}
+
+#[test]
+fn a_closure_that_panics_while_its_ring_goes_leaks_none_of_the_others() {
+    isolated!();
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<AnyOperation<'static>, ()>(8, 8) else { continue };
+        let told = Rc::new(Cell::new(0));
+        for queued in [false, true] {
+            for _ in 0..2 {
+                let told = told.clone();
+                let hour = op::Timeout::new(Duration::from_secs(3600));
+                let panics = AnyOperation::with(hour, move |result| {
+                    told.set(told.get() + 1);
+                    result.unwrap_or_else(|_| std::panic::resume_unwind(Box::new("cancelled")));
+                });
+                ring.submit(panics, ()).expect("room");
+            }
+            if !queued {
+                ring.wait(0, None).expect("the kernel takes them");
+            }
+        }
+        assert!(catch_unwind(AssertUnwindSafe(move || drop(ring))).is_err(), "{mode:?}");
+        assert!(told.get() >= 2, "{mode:?}: those that the kernel had are told");
+        assert_eq!(Rc::strong_count(&told), 1, "{mode:?}: all are gone");
+    }
+    assert_eq!(uring::leaked_operations(), 0);
+}
