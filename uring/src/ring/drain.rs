@@ -60,7 +60,7 @@ pub(super) fn completely<O: Operation, C>(
     take_back(engine, table, true, &mut panics);
     // as long as the kernel answers; with errors alone, not for ever
     end(engine, table, |heard| heard + BOUND, &mut panics);
-    if table.live() > 0 {
+    if table.live() > 0 && !engine.raw.fd().is_forked() {
         abort("the kernel does not give borrowed memory back");
     }
     std::mem::forget(unwinding_aborts);
@@ -84,7 +84,8 @@ fn end<O: Operation, C>(
     let mut patience = PATIENCE;
     while table.live() > 0 {
         let begun = kernel::now();
-        if begun >= deadline(heard) {
+        // what was let go may have forked, and this be the child
+        if begun >= deadline(heard) || engine.raw.fd().is_forked() {
             return;
         }
         // what it does not take now is asked for again below
