@@ -45,7 +45,9 @@ pub unsafe trait Buf {
 /// - the bytes of the region can be written;
 /// - nothing else reads or writes them;
 /// - `set_filled` may be called for any number of bytes up to the region's length, whatever calls
-///   of safe methods came between.
+///   of safe methods came between;
+/// - if the type is a [`Buf`] too, both regions start at the same byte, and `region_mut` makes none
+///   of the bytes uninitialised that `Buf` tells.
 pub unsafe trait BufMut {
     /// Where the memory starts, and how many bytes there are. Asked for once an operation.
     fn region_mut(&mut self) -> *mut [u8];

@@ -14,6 +14,12 @@ use super::buf::{Buf, BufMut};
 ///
 /// Only the bytes that `buf` has as a [`Buf`] are lent: of a `Vec` its length, not its capacity.
 ///
+/// # Panics
+///
+/// If `buf` breaks the contract of [`BufMut`]: its two regions start at different bytes.
+///
+/// # Example
+///
 /// ```
 /// use uring::{AnyOperation, At, Ring, op};
 ///
@@ -50,8 +56,14 @@ pub fn lend<B: Buf + BufMut>(buf: B) -> (LentMut<B>, Lent<B>) {
     let shared = Arc::new(Shared { buf: UnsafeCell::new(buf) });
     // SAFETY: the buffer has just been made ours; nobody else reaches it.
     let buf = unsafe { &mut *shared.buf.get() };
-    let initialised = buf.region().len();
+    let filled = buf.region();
+    let (start, initialised) = (filled.cast::<u8>(), filled.len());
     let region = buf.region_mut();
+    assert_eq!(
+        start,
+        region.cast_const().cast(),
+        "what is filled is not what is read: see `BufMut`"
+    );
     let length = initialised.min(region.len());
     let region = std::ptr::slice_from_raw_parts_mut(region.cast::<u8>(), length);
     let drained = Lent { region, shared: Arc::clone(&shared) };
@@ -160,6 +172,52 @@ mod tests {
         let (mut filled, drained) = lend(buffer);
         assert_eq!(filled.region_mut().len(), 7);
         assert_eq!(drained.region().len(), 7);
+    }
+
+    /// What is filled, and behind it what is not yet.
+    struct Tail(Vec<u8>);
+
+    // SAFETY: the bytes of a vector that nobody else has.
+    unsafe impl Buf for Tail {
+        fn region(&self) -> *const [u8] {
+            self.0.region()
+        }
+    }
+
+    // SAFETY: none: what `Buf` tells lies elsewhere, which the contract forbids.
+    unsafe impl BufMut for Tail {
+        fn region_mut(&mut self) -> *mut [u8] {
+            let spare = self.0.spare_capacity_mut();
+            std::ptr::slice_from_raw_parts_mut(spare.as_mut_ptr().cast(), spare.len())
+        }
+
+        unsafe fn set_filled(&mut self, _bytes: usize) {}
+    }
+
+    #[test]
+    #[should_panic(expected = "what is filled is not what is read")]
+    fn a_buffer_that_is_filled_elsewhere_than_it_is_read_is_not_lent() {
+        let mut vec = Vec::with_capacity(64);
+        vec.extend(*b"initialised");
+        let _halves = lend(Tail(vec));
+    }
+
+    #[test]
+    fn a_simulated_kernel_writes_while_the_halves_move_and_go() {
+        let mut stack = [0_u8; 8];
+        let (mut filled, drained) = lend(&mut stack[..]);
+        let (to, from) = (filled.region_mut(), drained.region());
+        let moved = Box::new((Some(filled), Some(drained)));
+        for at in 0..8 {
+            // SAFETY: the halves are alive, and nobody looks.
+            unsafe { to.cast::<u8>().add(at).write(9) };
+            // SAFETY: as above.
+            assert_eq!(unsafe { from.cast::<u8>().add(at).read() }, 9);
+        }
+        let (filled, drained) = *moved;
+        drop(drained);
+        filled.expect("it is here").reclaim().expect("the last half")[7] = 1;
+        assert_eq!(stack, [9, 9, 9, 9, 9, 9, 9, 1]);
     }
 
     #[test]
