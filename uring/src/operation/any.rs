@@ -48,6 +48,30 @@ use crate::abi::{cqe::Cqe, sqe::Sqe, token::RingId};
 /// assert_eq!((read, slept, magic), (Some(4), true, *b"\x7fELF"));
 /// # Ok(()) }
 /// ```
+///
+/// # What the compiler refuses
+///
+/// To look at what a closure writes to, while the operation has it:
+///
+/// ```compile_fail,E0502
+/// # use uring::{AnyOperation, Ring, op};
+/// # let mut ring: Ring<op::Nop> = Ring::builder().build().unwrap();
+/// let mut done = false;
+/// ring.scope::<AnyOperation<'_>, (), _>(1, |s| {
+///     s.submit(AnyOperation::with(op::Nop::new(), |_| done = true), ()).unwrap();
+///     println!("{done}");
+/// });
+/// ```
+///
+/// An operation that borrows, in a ring, whose operations may outlive the frame:
+///
+/// ```compile_fail,E0597
+/// # use uring::{AnyOperation, Ring, op};
+/// let mut ring: Ring<AnyOperation<'static>> = Ring::builder().build().unwrap();
+/// let mut done = false;
+/// let told = &mut done;
+/// ring.submit(AnyOperation::with(op::Nop::new(), move |_| *told = true), ()).unwrap();
+/// ```
 pub struct AnyOperation<'a>(Boxed<'a>);
 
 impl AnyOperation<'static> {
@@ -251,5 +275,61 @@ unsafe impl Operation for AnyOperation<'_> {
     fn ring(&self) -> Option<RingId> {
         // SAFETY: the kernel does not have an operation that can be borrowed.
         unsafe { self.0.op.as_ref() }.ring()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::op::{At, Read};
+
+    /// Writes where an entry points to, as the kernel does; nothing may refer to it then.
+    fn write(sqe: &Sqe, bytes: [u8; 4]) -> Cqe {
+        let place = std::ptr::with_exposed_provenance_mut::<[u8; 4]>(sqe.raw().addr as usize);
+        // SAFETY: the entry was made for a live operation, and asks for four bytes.
+        unsafe { place.write(bytes) };
+        Cqe::new(uring_sys::io_uring_cqe { user_data: 0, res: 4, flags: 0 })
+    }
+
+    #[test]
+    fn a_simulated_kernel_writes_into_the_box_and_the_output_comes_out() {
+        let mut told = None;
+        let mut any = AnyOperation::with(Read::new(io::stdin(), [0; 4], At(0)), |output| {
+            told = Some(output);
+        });
+        let mut sqe = Sqe::default();
+        // SAFETY: the entry is never submitted.
+        unsafe { any.prepare(&mut sqe) };
+        let moved = std::hint::black_box(any); // the operation stays in its box
+        let cqe = write(&sqe, [1, 2, 3, 4]);
+        // SAFETY: the completion of this operation, passed once.
+        let output = unsafe { moved.finish(cqe) };
+        output.downcast::<Read<io::Stdin, [u8; 4]>>().expect_err("the closure has it");
+        let (result, _, bytes) = told.expect("the closure is called");
+        assert_eq!((result.expect("four"), bytes), (4, [1, 2, 3, 4]));
+    }
+
+    #[test]
+    fn an_output_is_taken_out_by_the_name_of_its_operation_and_by_no_other() {
+        let mut any = AnyOperation::new(Read::new(io::stdin(), [0; 4], At(0)).on_worker());
+        let mut sqe = Sqe::default();
+        // SAFETY: the entry is never submitted.
+        unsafe { any.prepare(&mut sqe) };
+        let cqe = write(&sqe, [5; 4]);
+        // SAFETY: the completion of this operation, passed once.
+        let output = unsafe { any.finish(cqe) };
+        let output = output.downcast::<crate::op::Nop>().expect_err("it was a read");
+        let output = output.downcast::<Read<io::Stdin, [u8; 4]>>().expect("the same output");
+        assert_eq!(output.2, [5; 4]);
+    }
+
+    #[test]
+    fn what_is_neither_finished_nor_refused_is_dropped_with_its_closure() {
+        let held = std::rc::Rc::new(());
+        let keeps = held.clone();
+        drop(AnyOperation::with(crate::op::Nop::new(), move |_| drop(keeps)));
+        assert_eq!(std::rc::Rc::strong_count(&held), 1);
     }
 }

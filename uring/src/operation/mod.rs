@@ -75,7 +75,22 @@ pub unsafe trait Operation {
 
     /// What the operation yields if the kernel never sees it: its resources, and the error.
     ///
-    /// There is no completion here: nothing that a caller chooses decides what is owned.
+    /// There is no completion here: nothing that a caller chooses decides what is owned. That a
+    /// number became a descriptor is what the compiler refuses:
+    ///
+    /// ```compile_fail,E0308
+    /// use uring::{Operation as _, op};
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let (stdin, _) = op::Accept::new(&listener).refuse(0);
+    /// ```
+    ///
+    /// ```compile_fail,E0133
+    /// use uring::{Cqe, Operation as _, op};
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let (stdin, _) = op::Accept::new(&listener).finish(Cqe::new(Default::default()));
+    /// ```
     fn refuse(self, error: io::Error) -> Self::Output;
 
     /// The one ring that the operation can be submitted to, if there is only one.
