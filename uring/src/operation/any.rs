@@ -287,7 +287,8 @@ mod tests {
 
     /// Writes where an entry points to, as the kernel does; nothing may refer to it then.
     fn write(sqe: &Sqe, bytes: [u8; 4]) -> Cqe {
-        let place = std::ptr::with_exposed_provenance_mut::<[u8; 4]>(sqe.raw().addr as usize);
+        let address = usize::try_from(sqe.raw().addr).expect("an address");
+        let place = std::ptr::with_exposed_provenance_mut::<[u8; 4]>(address);
         // SAFETY: the entry was made for a live operation, and asks for four bytes.
         unsafe { place.write(bytes) };
         Cqe::new(uring_sys::io_uring_cqe { user_data: 0, res: 4, flags: 0 })

@@ -210,9 +210,9 @@ mod tests {
         let moved = Box::new((Some(filled), Some(drained)));
         for at in 0..8 {
             // SAFETY: the halves are alive, and nobody looks.
-            unsafe { to.cast::<u8>().add(at).write(9) };
+            unsafe { to.cast::<u8>().wrapping_add(at).write(9) };
             // SAFETY: as above.
-            assert_eq!(unsafe { from.cast::<u8>().add(at).read() }, 9);
+            assert_eq!(unsafe { from.cast::<u8>().wrapping_add(at).read() }, 9);
         }
         let (filled, drained) = *moved;
         drop(drained);

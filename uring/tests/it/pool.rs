@@ -388,3 +388,54 @@ fn events_that_were_not_read_give_their_buffers_back_with_the_ring() {
     drop(item);
     assert_eq!(pool.available(), 4);
 }
+
+/// Buffers that come back are shown to the kernel once an enter: a pool of two never runs dry for
+/// one who gives each back before the next.
+#[test]
+fn a_pool_of_two_never_runs_dry_for_one_who_gives_each_back() {
+    needs_multishot!();
+    for mode in Mode::ALL {
+        let Some(ring) = mode.ring(8, 8) else { continue };
+        let mut setup = Setup::of(ring, 2, 16);
+        setup.receive();
+        for round in 0..testing::rounds(2000_u32) {
+            setup.send(&round.to_le_bytes());
+            let buf = setup.item();
+            assert_eq!(&buf[..], round.to_le_bytes(), "{mode:?}");
+        }
+        assert_eq!(setup.pool.available(), 2, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_split_ring_shows_what_came_back_too() {
+    needs_multishot!();
+    let mut ring = uring::RawRing::builder().entries(8).completions(16).build().expect("a ring");
+    let pool = ring.pool(2, 16).expect("a pool");
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&ours);
+    let (mut submitter, mut entries, mut completions) = ring.split();
+    // SAFETY: the pool is the ring's; it and the socket outlive the receive, which is cancelled.
+    let receive = unsafe { uring::Sqe::recv_multi(fd, &pool, uring::MsgFlags::empty()) };
+    entries.push(receive.with_user_data(7)).expect("room");
+    entries.publish();
+    for round in 0..100_u32 {
+        theirs.write_all(&round.to_le_bytes()).expect("room");
+        let mut batch = loop {
+            submitter.submit_and_wait(1).expect("a wait");
+            let batch: Vec<_> = completions.completions().collect();
+            if !batch.is_empty() {
+                break batch;
+            }
+        };
+        let cqe = batch.remove(0);
+        assert!(batch.is_empty() && cqe.has_more(), "round {round}: {cqe:?}");
+        // SAFETY: a completion of the receive, passed once.
+        let buf = unsafe { pool.take(cqe) }.expect("no error").expect("bytes");
+        assert_eq!(&buf[..], round.to_le_bytes());
+    }
+    entries.push(uring::Sqe::cancel(7)).expect("room");
+    entries.publish();
+    submitter.submit_and_wait(2).expect("a wait");
+    assert_eq!(completions.completions().count(), 2);
+}
