@@ -20,6 +20,9 @@
 //! A ring is closed by the drop of its descriptor. No other module names a system call. Errors are
 //! errnos: positive, and never 0.
 
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+compile_error!("uring needs Linux on a 64-bit little-endian processor");
+
 pub(crate) mod call;
 pub(crate) mod evidence;
 mod linux;
