@@ -171,6 +171,9 @@ fn terminal() -> (OwnedFd, OwnedFd) {
 #[test]
 fn a_write_to_a_stuck_terminal_blocks_nobody_if_it_is_on_a_worker() {
     isolated!();
+    // a submission that waits for the terminal waits for ever
+    // SAFETY: the call takes a number.
+    unsafe { libc::alarm(40) };
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<uring::OnWorker<op::Write<Fd, Vec<u8>>>, ()>(8, 8) else {
             continue;
