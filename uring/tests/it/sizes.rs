@@ -115,11 +115,10 @@ fn a_ring_for_no_operations_gives_each_back_and_still_runs() {
 #[test]
 fn a_scope_of_any_size_is_entered_and_says_why_it_takes_nothing() {
     let mut ring = util::ring::<op::Nop, ()>();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
     for (capacity, word) in [(u32::MAX, "4294967295"), (u32::MAX - 300, "4294966995")] {
         ring.scope::<op::Recv<&std::net::UdpSocket, [u8; 1 << 16]>, (), _>(capacity, |scope| {
-            let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
-            let socket: &'static _ = Box::leak(Box::new(socket));
-            let operation = op::Recv::new(socket, [0; 1 << 16]);
+            let operation = op::Recv::new(&socket, [0; 1 << 16]);
             let rejected = scope.submit(operation, ()).expect_err("no memory for so many");
             let text = rejected.to_string();
             assert!(text.contains(word), "{text}");
