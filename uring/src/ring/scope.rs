@@ -184,11 +184,14 @@ impl<'s, P: Operation, X> Scope<'s, P, X> {
         self.table.live()
     }
 
-    /// The operation that was submitted last, if the kernel has not seen it.
+    /// The operation that was submitted last, if the kernel has not seen it; or if this is a child
+    /// that was forked by what the operation yielded: there is no queue here, and the kernel works
+    /// for the parent's memory.
     fn take_back(&mut self, id: OpId) -> Option<P> {
         let found = self.table.find(id.token)?;
         let thread = self.engine.has_submission_thread();
-        if !self.engine.raw.sq().take_back_last(id.user_data(), thread) {
+        let forked = self.engine.raw.fd().is_forked();
+        if !forked && !self.engine.raw.sq().take_back_last(id.user_data(), thread) {
             return None;
         }
         Some(self.table.remove(found).0)
