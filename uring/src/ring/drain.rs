@@ -60,6 +60,7 @@ pub(super) fn completely<O: Operation, C>(
     take_back(engine, table, true, &mut panics);
     // as long as the kernel answers; with errors alone, not for ever
     end(engine, table, |heard| heard + BOUND, &mut panics);
+    // a child that was forked meanwhile is as one that was forked before
     if table.live() > 0 && !engine.raw.fd().is_forked() {
         abort("the kernel does not give borrowed memory back");
     }
@@ -82,10 +83,10 @@ fn end<O: Operation, C>(
 ) {
     let mut heard = kernel::now();
     let mut patience = PATIENCE;
-    while table.live() > 0 {
+    // what is dropped here may fork: nothing comes back in the child
+    while table.live() > 0 && !engine.raw.fd().is_forked() {
         let begun = kernel::now();
-        // what was let go may have forked, and this be the child
-        if begun >= deadline(heard) || engine.raw.fd().is_forked() {
+        if begun >= deadline(heard) {
             return;
         }
         // what it does not take now is asked for again below

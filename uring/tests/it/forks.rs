@@ -461,6 +461,41 @@ fn a_child_that_is_born_while_an_operation_runs_gets_it_back() {
     }
 }
 
+#[test]
+fn a_child_that_is_born_while_a_scope_or_a_ring_ends_leaves_at_once() {
+    isolated!();
+    /// In time for the child, which would wait for five seconds.
+    const SOON: Duration = Duration::from_secs(4);
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<op::Nop, ()>(8, 8) else { continue };
+        let (ours, _theirs) = UnixStream::pair().expect("a pair");
+        let mut buffers = [[0; 4]; 2];
+        let [first, second] = &mut buffers;
+        let begun = Instant::now();
+        ring.scope(2, |scope| {
+            let read = |buffer| op::Read::new(&ours, buffer, uring::Current);
+            scope.submit(read(&mut first[..]), Some(ForkAtDrop)).expect("room");
+            scope.submit(read(&mut second[..]), None).expect("room");
+            scope.wait(0, None).expect("the kernel takes them");
+        });
+        end_in_child(|| {
+            assert!(begun.elapsed() < SOON, "{mode:?}");
+            is_not_ours(&ring.run(op::Nop::new()));
+        });
+        ring.run(op::Nop::new()).expect("the parent's works");
+
+        let ours: Fd = Arc::new(ours.into());
+        let mut ring = mode.ring::<Op, Option<ForkAtDrop>>(8, 8).expect("as before");
+        ring.submit(scenes::read(&ours, 4), Some(ForkAtDrop)).expect("room");
+        ring.submit(scenes::read(&ours, 4), None).expect("room");
+        ring.wait(0, None).expect("the kernel takes them");
+        let begun = Instant::now();
+        drop(ring);
+        end_in_child(|| assert!(begun.elapsed() < SOON, "{mode:?}"));
+        assert_eq!((uring::leaked_operations(), Fd::strong_count(&ours)), (0, 1), "{mode:?}");
+    }
+}
+
 /// Stops a thread wherever it is, for as long as the flag is set.
 static STOP: AtomicBool = AtomicBool::new(false);
 static STOPPED: AtomicBool = AtomicBool::new(false);
