@@ -83,7 +83,7 @@ impl Engine {
 
     #[cold]
     fn pop_kept(&mut self) -> Option<Cqe> {
-        self.kept.pop_backlog().or_else(|| self.raw.take())
+        self.kept_here().pop_backlog().or_else(|| self.raw.take())
     }
 
     /// The next completion, oldest first.
@@ -94,12 +94,20 @@ impl Engine {
 
     #[cold]
     fn pop_kept_outer(&mut self) -> Option<Cqe> {
-        self.kept.pop_outer().or_else(|| self.pop_kept())
+        self.kept_here().pop_outer().or_else(|| self.pop_kept())
     }
 
     /// A completion that a scope has met, oldest first; none of those that nobody has looked at.
     pub(super) fn pop_met(&mut self) -> Option<Cqe> {
-        self.kept.pop_outer()
+        self.kept_here().pop_outer()
+    }
+
+    /// What was kept: nothing in a forked child, where it is the parent's, as the queues are.
+    fn kept_here(&mut self) -> &mut Kept {
+        if self.raw.fd().is_forked() {
+            self.kept = Kept::new();
+        }
+        &mut self.kept
     }
 
     /// Keeps a completion that a scope has met and that is not its own.

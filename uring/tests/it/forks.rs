@@ -240,6 +240,27 @@ fn a_fork_in_the_middle_of_a_batch_leaves_the_rest_to_the_parent() {
 }
 
 #[test]
+fn a_child_has_none_of_the_completions_that_its_parents_scope_met() {
+    isolated!();
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<op::Nop, u32>(16, 16) else { continue };
+        for number in 0..3 {
+            ring.submit(op::Nop::new(), number).expect("room");
+        }
+        ring.wait(3, None).expect("a wait");
+        ring.run(op::Nop::new()).expect("nothing"); // meets the three
+        forked_among_strangers(|| {
+            assert!(ring.next().is_none(), "{mode:?}");
+            assert_eq!(ring.in_flight(), 3, "{mode:?}");
+        });
+        for expected in 0..3 {
+            let event = ring.next();
+            assert!(matches!(event, Some(Event::Done { ctx, .. }) if ctx == expected), "{mode:?}");
+        }
+    }
+}
+
+#[test]
 fn a_child_has_nothing_of_a_raw_ring_that_it_was_born_with() {
     isolated!();
     let mut raw = RawRing::builder().entries(16).build().expect("a ring");
