@@ -70,7 +70,7 @@ use crate::{
 pub struct Ring<O: Operation + 'static, C: 'static = ()> {
     table: Table<'static, O, C>,
     engine: Engine,
-    /// [`close`](Self::close) has drained it already.
+    /// [`close`](Self::close) drains it, and its drop does not.
     closed: bool,
 }
 
@@ -156,8 +156,8 @@ impl<O: Operation + 'static, C: 'static> Ring<O, C> {
     /// kernel had not given back by then: these are leaked.
     #[doc(alias = "io_uring_queue_exit")]
     pub fn close(mut self, until: Instant) -> u32 {
+        self.closed = true; // before: something that panics must not end it a second time
         drain::until(&mut self.engine, &mut self.table, until);
-        self.closed = true;
         self.table.live()
     }
 

@@ -232,6 +232,31 @@ fn a_context_that_panics_in_its_drop_frees_nothing_that_is_in_flight() {
     }
 }
 
+#[test]
+fn a_close_waits_no_longer_than_it_was_told_although_a_drop_panics() {
+    isolated!();
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("in a drop"));
+        }
+    }
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<Op, Option<Panics>>(16, 64) else { continue };
+        let (reader, _writer) = testing::pipe();
+        let reader = util::Fd::new(reader);
+        ring.submit(scenes::read(&reader, 64), None).expect("there is room");
+        ring.wait(0, None).expect("the kernel takes it");
+        ring.submit(scenes::read(&reader, 64), Some(Panics)).expect("there is room");
+        let before = leaked_operations();
+        let closed = catch_unwind(AssertUnwindSafe(move || ring.close(Instant::now())));
+        assert!(closed.is_err(), "{mode:?}");
+        // a second end would have waited, and had it back
+        assert_eq!(leaked_operations() - before, 1, "{mode:?}");
+        assert_eq!(util::Fd::strong_count(&reader), 2, "{mode:?}: what was not seen came back");
+    }
+}
+
 /// What the tests above would look like if the ring freed what it should not: they must see it.
 mod mutants {
     use std::os::fd::AsRawFd;
