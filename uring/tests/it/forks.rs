@@ -157,10 +157,11 @@ fn a_child_may_call_everything_and_neither_writes_nor_takes_anything() {
 /// A ring that receives, its pool, the other end, and two buffers that came.
 type Received = (Ring<op::RecvMulti<Fd>>, Pool, UnixStream, RecvBuf, SharedBuf);
 
-/// Receives twice from a pool of two: what arrived, for the ring's thread and for any.
+/// Receives twice from a pool of four: what arrived, for the ring's thread and for any. With a pool
+/// of two, older kernels (6.1) end the receive: they look for a buffer before they look for data.
 fn received(mode: Mode) -> Option<Received> {
     let mut ring = mode.ring::<op::RecvMulti<Fd>, ()>(4, 16)?;
-    let pool = ring.pool(2, 4096).expect("a pool");
+    let pool = ring.pool(4, 4096).expect("a pool");
     let (ours, mut theirs) = UnixStream::pair().expect("a pair");
     ring.submit(op::RecvMulti::new(Arc::new(ours.into()), &pool), ()).expect("room");
     ring.wait(0, None).expect("the kernel takes it");
@@ -208,9 +209,9 @@ fn a_child_finds_zeroes_in_a_pool_and_what_it_gives_back_reaches_nobody() {
         let (pool, first, second) = all.expect("the parent's");
         assert_eq!((&first[..], &second[..]), (&b"the first"[..], &b"the second"[..]), "{mode:?}");
         // both are still lent: nothing came back by the children
-        assert_eq!((pool.available(), pool.reclaim()), (0, 0));
+        assert_eq!((pool.available(), pool.reclaim()), (2, 0));
         drop((first, second));
-        assert_eq!((pool.reclaim(), pool.available()), (1, 2), "{mode:?}");
+        assert_eq!((pool.reclaim(), pool.available()), (1, 4), "{mode:?}");
         for round in 0..6_u8 {
             theirs.write_all(&[round; 100]).expect("room");
             let Happened::Item(_, buf) = util::next(&mut ring) else {
