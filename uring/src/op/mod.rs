@@ -35,10 +35,12 @@
 //! cancelled; one before it in its [chain](crate::Chain) failed; or **no worker thread could be
 //! started** for it, because of `ulimit -u` or of a control group's `pids.max`. It moved nothing in
 //! each case. The third can come where nobody cancels and nothing is chained, to whatever goes to a
-//! worker, [`Close`], [`Fsync`] and [`Shutdown`] included. It cannot come once there is a worker,
-//! because the kernel keeps the last of each kind for as long as the thread lives that submits:
-//! then the operation waits its turn. So a program that may meet such a limit starts the two kinds
-//! in time, one for regular files and one for all others, and learns without doubt if it cannot:
+//! worker, [`Close`], [`Fsync`] and [`Shutdown`] included. Kernels before 6.11 do not even tell:
+//! they try again until there is a thread to be had, and the operation waits. It cannot come once
+//! there is a worker, because the kernel keeps the last of each kind for as long as the thread
+//! lives that submits: then the operation waits its turn. So a program that may meet such a limit
+//! starts the two kinds in time, one for regular files and one for all others, and learns without
+//! doubt if it cannot (for older kernels: in a [scope](crate::Ring::scope), with a deadline):
 //!
 //! ```
 //! use std::fs::File;

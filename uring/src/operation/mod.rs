@@ -102,8 +102,8 @@ pub unsafe trait Operation {
     /// [`op`](crate::op#what-can-block-the-thread-that-submits) has the list. Since Linux 5.6.
     ///
     /// If no worker can be started (`ulimit -u`, a control group's `pids.max`), the operation ends
-    /// with `ECANCELED` although nobody cancelled it, and nothing in the completion tells. A worker
-    /// that was started in time prevents it: see
+    /// with `ECANCELED` although nobody cancelled it, and nothing in the completion tells; before
+    /// Linux 6.11 it waits until one can be started. A worker that is there prevents it: see
     /// [there](crate::op#errors-that-are-not-the-operations-own). One that is cancelled while a
     /// worker runs it can end with `EINTR`.
     #[doc(alias = "IOSQE_ASYNC")]
