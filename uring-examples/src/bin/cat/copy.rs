@@ -4,7 +4,13 @@
 //! - `run`: one operation, to its end;
 //! - `scope`: many reads at once, into parts of one buffer.
 
-use std::{fs::File, io, os::fd::AsFd};
+use std::{
+    error::Error,
+    fs::File,
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
 use uring::{At, Event, Operation, PollEvents, Ring, op};
 use uring_examples::{Failure, close, raise_file_size_signal};
@@ -18,6 +24,8 @@ const ROUND: usize = CHUNK * WINDOW as usize;
 /// Files that were opened with `O_DIRECT` are read into memory that starts at a page, in multiples
 /// of it. Not by clearing the flag: others may have the open file in common, and they want it.
 const ALIGNMENT: usize = 4096;
+/// How long a worker thread of the kernel may take to start.
+const START: Duration = Duration::from_secs(1);
 
 /// What ends a copy before its end.
 #[derive(Debug)]
@@ -26,10 +34,11 @@ pub(crate) enum Broken {
     Output(io::Error),
 }
 
-/// A ring, a buffer, and the output.
+/// A ring, whether it has worker threads, a buffer, and the output.
 #[derive(Debug)]
 pub(crate) struct Copier {
     ring: Ring<op::Nop>,
+    workers: bool,
     buffer: Vec<u8>,
     output: Place,
 }
@@ -37,16 +46,15 @@ pub(crate) struct Copier {
 impl Copier {
     /// Copies to standard output.
     pub(crate) fn new() -> Result<Self, Failure> {
-        let ring = Ring::builder()
-            .entries(16)
-            .completions(64)
-            .build()
-            .map_err(|e| Failure::new("io_uring is not available", &e))?;
+        let unavailable = |e: &(dyn Error + 'static)| Failure::new("io_uring is not available", e);
+        let mut ring =
+            Ring::builder().entries(16).completions(64).build().map_err(|e| unavailable(&e))?;
+        let workers = has_workers(&mut ring).map_err(|e| unavailable(&e))?;
         let output = io::stdout().as_fd().try_clone_to_owned().map(File::from);
         let output = output
             .and_then(Place::output)
             .map_err(|e| Failure::new("cannot tell what standard output is", &e))?;
-        Ok(Self { ring, buffer: vec![0; ALIGNMENT + ROUND], output })
+        Ok(Self { ring, workers, buffer: vec![0; ALIGNMENT + ROUND], output })
     }
 
     pub(crate) const fn output(&self) -> &Place {
@@ -56,24 +64,25 @@ impl Copier {
     /// Writes all that comes from the input, until a read brings nothing: a file may grow
     /// meanwhile, and files of `/proc` say that they are empty.
     pub(crate) fn copy(&mut self, input: &mut Place) -> Result<(), Broken> {
-        let Self { ring, buffer, output } = self;
+        let Self { ring, workers, buffer, output } = self;
+        let workers = *workers;
         let start = buffer.as_ptr().align_offset(ALIGNMENT);
         let buffer = &mut buffer[start..][..ROUND];
         // Whole rounds first. What one of them could not bring is asked for once more below, and
         // there an error or the end shows.
-        let mut rounds = input.left() / ROUND as u64;
+        let mut rounds = if workers { input.left() / ROUND as u64 } else { 0 };
         while rounds > 0 {
             let length = read_round(ring, input, buffer).map_err(Broken::Input)?;
-            write_all(ring, output, &buffer[..length]).map_err(Broken::Output)?;
+            write_all(ring, workers, output, &buffer[..length]).map_err(Broken::Output)?;
             rounds = if length == ROUND { rounds - 1 } else { 0 };
         }
         loop {
             let chunk = &mut buffer[..CHUNK];
-            let length = read(ring, input, chunk).map_err(Broken::Input)?;
+            let length = read(ring, workers, input, chunk).map_err(Broken::Input)?;
             if length == 0 {
                 return Ok(());
             }
-            write_all(ring, output, &chunk[..length]).map_err(Broken::Output)?;
+            write_all(ring, workers, output, &chunk[..length]).map_err(Broken::Output)?;
         }
     }
 
@@ -81,6 +90,17 @@ impl Copier {
     pub(crate) fn close(self) -> io::Result<()> {
         close(self.output.file)
     }
+}
+
+/// Whether the kernel starts worker threads for this program, which `RLIMIT_NPROC` and `pids.max`
+/// may forbid. The kernel keeps the one that this starts. If it can start none, an operation that
+/// wants one ends with `ECANCELED` since Linux 6.11, but older kernels try again for ever.
+fn has_workers(ring: &mut Ring<op::Nop>) -> io::Result<bool> {
+    ring.scope(1, |scope| {
+        scope.submit(op::Nop::new().on_worker(), ())?;
+        scope.wait(1, Some(Instant::now() + START))?;
+        Ok(matches!(scope.next(), Some(Event::Done { output: Ok(_), .. })))
+    })
 }
 
 /// Fills the buffer, with all its reads in flight together. Says how much it is up to the first
@@ -115,16 +135,21 @@ fn run<P: Operation>(ring: &mut Ring<op::Nop>, operation: P, place: &Place) -> P
     if place.may_block() { ring.run(operation.on_worker()) } else { ring.run(operation) }
 }
 
-/// Nobody cancels here. The kernel wanted a worker thread, and may start none for this user
-/// (`RLIMIT_NPROC`) or container (`pids.max`).
+/// Nobody cancels here. The kernel wanted one more worker thread, since those that read and write
+/// terminals are of another kind, and could not start it.
 fn no_worker(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ECANCELED)
 }
 
 /// Reads what is there next; 0 is the end.
-fn read(ring: &mut Ring<op::Nop>, input: &mut Place, buffer: &mut [u8]) -> io::Result<usize> {
+fn read(
+    ring: &mut Ring<op::Nop>,
+    workers: bool,
+    input: &mut Place,
+    buffer: &mut [u8],
+) -> io::Result<usize> {
     loop {
-        let result = if input.is_of_others() {
+        let result = if !workers || input.is_of_others() {
             input.read_plainly(buffer)
         } else {
             let read = op::Read::new(&input.file, &mut *buffer, input.offset());
@@ -146,10 +171,15 @@ fn read(ring: &mut Ring<op::Nop>, input: &mut Place, buffer: &mut [u8]) -> io::R
 }
 
 /// Writes all of it.
-fn write_all(ring: &mut Ring<op::Nop>, output: &mut Place, bytes: &[u8]) -> io::Result<()> {
+fn write_all(
+    ring: &mut Ring<op::Nop>,
+    workers: bool,
+    output: &mut Place,
+    bytes: &[u8],
+) -> io::Result<()> {
     let mut left = bytes;
     while !left.is_empty() {
-        let result = if output.is_of_others() {
+        let result = if !workers || output.is_of_others() {
             output.write_plainly(left)
         } else {
             let (result, ..) =
