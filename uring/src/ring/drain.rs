@@ -40,7 +40,7 @@ pub(super) fn until<O: Operation, C>(
             panics.catch(|| drop(engine.event(table, found, cqe)));
         }
     }
-    end(engine, table, |_| deadline, &mut panics);
+    end(engine, table, |_| deadline, true, &mut panics);
     panics.resume();
 }
 
@@ -59,7 +59,7 @@ pub(super) fn completely<O: Operation, C>(
     let unwinding_aborts = AbortOnUnwind;
     take_back(engine, table, true, &mut panics);
     // as long as the kernel answers; with errors alone, not for ever
-    end(engine, table, |heard| heard + BOUND, &mut panics);
+    end(engine, table, |heard| heard + BOUND, false, &mut panics);
     // a child that was forked meanwhile is as one that was forked before
     if table.live() > 0 && !engine.raw.fd().is_forked() {
         abort("the kernel does not give borrowed memory back");
@@ -75,14 +75,20 @@ pub(super) fn completely<O: Operation, C>(
 /// the end of a hard link before it starts, and it misses a worker that is about to begin. So it is
 /// asked again as soon as something has ended, but no more than half of the time goes into asking;
 /// and after a while if nothing ends. An error ends nothing: what fails now may work later.
+///
+/// With `all`, one entry asks for everything on the ring (5.19): a chain of thousands ends link by
+/// link, and would take thousands of entries a link otherwise. Where that ends nothing, each is
+/// asked for.
 fn end<O: Operation, C>(
     engine: &mut Engine,
     table: &mut Table<'_, O, C>,
     deadline: impl Fn(Instant) -> Instant,
+    all: bool,
     panics: &mut Panics,
 ) {
     let mut heard = kernel::now();
     let mut patience = PATIENCE;
+    let mut at_once = false;
     // what is dropped here may fork: nothing comes back in the child
     while table.live() > 0 && !engine.raw.fd().is_forked() {
         let begun = kernel::now();
@@ -90,7 +96,9 @@ fn end<O: Operation, C>(
             return;
         }
         // what it does not take now is asked for again below
-        let _asked = cancel_all(engine, table, Some(deadline(heard)));
+        let until = Some(deadline(heard));
+        let _asked =
+            if at_once { engine.cancel_any(until) } else { cancel_all(engine, table, until) };
         let asked = kernel::now();
         let before = table.live();
         let mut again = asked + patience;
@@ -112,6 +120,8 @@ fn end<O: Operation, C>(
                 break;
             }
         }
+        // after the first round, and as long as that ends something
+        at_once = all && table.live() < before;
     }
 }
 

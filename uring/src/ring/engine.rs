@@ -291,6 +291,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Asks to cancel everything on the ring, and hands the request to the kernel. Since Linux 5.19.
+    pub(super) fn cancel_any(&mut self, until: Option<Instant>) -> io::Result<()> {
+        let mut entry = Sqe::cancel_any().with_user_data(Token::IGNORED.user_data());
+        while let Err(full) = self.raw.push(entry) {
+            entry = full.0;
+            self.flush(1, until)?;
+        }
+        self.flush(0, until)
+    }
+
     /// Queues a request to cancel an operation of `table`, if that is what `id` names.
     pub(super) fn cancel_one<O: Operation, C>(
         &mut self,

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uring::{AnyOperation, Features, Ring, leaked_operations, op};
+use uring::{AnyOperation, Features, OpCode, Ring, leaked_operations, op};
 
 use crate::{
     intercept::{Answer, intercept},
@@ -240,4 +240,25 @@ fn errors_on_the_way_do_not_end_a_drain_before_its_time() {
             assert_eq!(util::read_now(std::os::fd::AsFd::as_fd(&*reader), 8).expect("it"), b"late");
         }
     }
+}
+
+#[test]
+fn a_chain_of_thousands_is_not_leaked_by_a_ring_that_goes() {
+    isolated!();
+    const LINKS: u32 = 4096;
+    if !util::has(OpCode::SOCKET) {
+        skip!("one entry that cancels everything needs 5.19");
+    }
+    let ring = Ring::<op::Timeout>::builder().entries(LINKS).operations(LINKS).build();
+    let mut ring = ring.expect("a ring");
+    ring.chain(|chain| {
+        chain.hard();
+        for _ in 0..LINKS {
+            chain.then(hours(), ());
+        }
+    })
+    .expect("room");
+    ring.wait(0, None).expect("the kernel takes them");
+    drop(ring);
+    assert_eq!(leaked_operations(), 0);
 }

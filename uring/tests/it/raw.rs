@@ -220,3 +220,32 @@ fn the_ladder_stops_at_the_step_that_the_kernel_has() {
     let ring = RawRing::builder().entries(8).completions(16).build().expect("a ring");
     assert_eq!(ring.setup_flags().bits(), expected, "{:?}", ring.setup_flags());
 }
+
+#[test]
+fn what_was_popped_from_a_split_ring_does_not_end_the_next_wait() {
+    let mut ring = uring::RawRing::builder().entries(8).build().expect("a ring");
+    if !ring.features().contains(uring::Features::EXT_ARG) {
+        skip!("no time limit in an enter before Linux 5.11");
+    }
+    let (mut submitter, mut queue, mut completions) = ring.split();
+    for number in 0..20 {
+        queue.push(uring::Sqe::nop().with_user_data(number)).expect("room");
+        queue.publish();
+        submitter.submit_and_wait(1).expect("a wait");
+        assert_eq!(completions.pop().map(|cqe| cqe.user_data()), Some(number));
+        let began = Instant::now();
+        let limit = Duration::from_millis(5);
+        let result = submitter.submit_and_wait_timeout(1, limit);
+        assert_eq!(util::errno(&result), libc::ETIME, "nothing is there to be waited for");
+        assert!(began.elapsed() >= limit);
+    }
+    // also for who forgets what he read
+    queue.push(uring::Sqe::nop()).expect("room");
+    queue.publish();
+    submitter.submit_and_wait(1).expect("a wait");
+    let mut batch = completions.completions();
+    batch.next().expect("it is there");
+    std::mem::forget(batch);
+    let result = submitter.submit_and_wait_timeout(1, Duration::from_millis(5));
+    assert_eq!(util::errno(&result), libc::ETIME);
+}
