@@ -123,6 +123,9 @@ impl<'a, R> Builder<'a, R> {
     }
 
     /// Polls the device for completions: for `O_DIRECT` reads and writes on polled queues only.
+    ///
+    /// A wait on such a ring keeps the processor busy until the device has answered: that is what
+    /// is asked for. With nothing in flight it does so until its time is up.
     #[doc(alias = "IORING_SETUP_IOPOLL")]
     pub const fn polled(mut self) -> Self {
         self.settings.extra = self.settings.extra.union(SetupFlags::IOPOLL);

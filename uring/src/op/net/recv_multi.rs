@@ -47,7 +47,9 @@ impl Sqe {
 ///
 /// - **Result:** each item is a [`RecvBuf`]; the end is the last buffer, `None` when the peer has
 ///   finished, or an error; and the socket. A datagram of no bytes ends it too: with a buffer of no
-///   bytes, not with `None`.
+///   bytes, not with `None`. (A message of no bytes on a `SOCK_SEQPACKET` socket looks as the end,
+///   as it does to [`recv(2)`]; and a datagram socket that was shut down for reading ends with
+///   buffers of no bytes.)
 /// - **Completes:** with an item for each arrival, until a completion without `MORE`. That may
 ///   carry a buffer: then, and after `ENOBUFS`, submit it again.
 /// - **Since:** Linux 6.0.
