@@ -291,7 +291,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Asks to cancel everything on the ring, and hands the request to the kernel. Since Linux 5.19.
+    /// Asks to cancel everything on the ring, and hands the request to the kernel. Since Linux
+    /// 5.19.
     pub(super) fn cancel_any(&mut self, until: Option<Instant>) -> io::Result<()> {
         let mut entry = Sqe::cancel_any().with_user_data(Token::IGNORED.user_data());
         while let Err(full) = self.raw.push(entry) {

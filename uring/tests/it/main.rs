@@ -15,6 +15,7 @@ mod counters;
 mod datagrams;
 mod descriptors;
 mod forks;
+mod forks_within;
 mod fuse;
 mod hostile;
 mod identity;
