@@ -56,7 +56,10 @@ impl Sqe {
 ///     while let Some(event) = ring.next() {
 ///         match event {
 ///             Event::Item { item, .. } => accepted += usize::from(item.is_ok()),
-///             Event::Done { output: (result, _listener), .. } => drop(result?), // submit it again
+///             Event::Done { output: (last, _listener), .. } => {
+///                 accepted += usize::from(last.is_ok()); // a connection as the others
+///                 last?; // submit it again
+///             }
 ///             _ => {}
 ///         }
 ///     }
