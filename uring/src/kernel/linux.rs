@@ -95,14 +95,22 @@ pub(super) fn seek(fd: RawFd, how: Seek) -> Result<u64, i32> {
 }
 
 pub(super) fn has_position(fd: RawFd) -> Result<bool, i32> {
+    kind(fd).map(|kind| kind == libc::S_IFREG || kind == libc::S_IFBLK)
+}
+
+pub(super) fn is_socket_or_pipe(fd: RawFd) -> Result<bool, i32> {
+    kind(fd).map(|kind| kind == libc::S_IFSOCK || kind == libc::S_IFIFO)
+}
+
+/// What kind of file a descriptor is of.
+fn kind(fd: RawFd) -> Result<libc::mode_t, i32> {
     let mut stat = MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the call writes one `stat`, and that is what it gets.
     if unsafe { libc::fstat(fd, stat.as_mut_ptr()) } != 0 {
         return Err(last_errno());
     }
     // SAFETY: zeroes are a valid `stat`, and the kernel writes valid ones.
-    let kind = unsafe { stat.assume_init() }.st_mode & libc::S_IFMT;
-    Ok(kind == libc::S_IFREG || kind == libc::S_IFBLK)
+    Ok(unsafe { stat.assume_init() }.st_mode & libc::S_IFMT)
 }
 
 fn last_errno() -> i32 {

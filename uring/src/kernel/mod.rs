@@ -13,6 +13,7 @@
 //! | [`sleep`] | for a time |
 //! | [`is_datagram`] | whether a socket keeps messages apart |
 //! | [`has_position`], [`seek`] | the position of an open file, if it has one |
+//! | [`is_socket_or_pipe`] | whether nothing is written back when a file is closed |
 //! | [`memlock_limit`] | the limit of locked memory, to explain a refusal |
 //!
 //! `call` names the three calls, and `evidence` is what can be seen of why one was refused.
@@ -112,6 +113,12 @@ pub(crate) fn seek(fd: RawFd, how: Seek) -> Result<u64, i32> {
 /// kernel completes a transfer in several attempts.
 pub(crate) fn has_position(fd: RawFd) -> Result<bool, i32> {
     linux::has_position(fd)
+}
+
+/// Whether this is a socket or a pipe, of which nothing is written back: to close one fails only if
+/// it is not done.
+pub(crate) fn is_socket_or_pipe(fd: RawFd) -> Result<bool, i32> {
+    linux::is_socket_or_pipe(fd)
 }
 
 /// The soft `RLIMIT_MEMLOCK` in bytes, `None` if it is unlimited.

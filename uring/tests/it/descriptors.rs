@@ -4,7 +4,10 @@ use std::{
     fs::File,
     io::Read as _,
     net::{TcpListener, TcpStream},
-    os::fd::{AsRawFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     sync::Arc,
 };
 
@@ -177,20 +180,22 @@ fn a_close_closes_its_descriptor_before_it_completes_and_not_again() {
 }
 
 #[test]
-fn a_close_in_a_broken_chain_leaves_its_descriptor_and_counts_it() {
+fn a_close_of_a_file_in_a_broken_chain_leaves_its_descriptor_and_counts_it() {
     isolated!();
     uring::operations! {
         enum Link, LinkItem, LinkOutput { Read(op::Read<Fd, Vec<u8>>), Close(op::Close) }
     }
     for mode in Mode::ALL {
         let Some(mut ring) = mode.ring::<Link, ()>(8, 8) else { continue };
-        let (before, leaked) = (testing::descriptors(), op::leaked_descriptors());
-        let (reader, writer) = testing::pipe();
-        let number = reader.as_raw_fd();
+        let leaked = op::leaked_descriptors();
+        let (_reader, writer) = testing::pipe();
+        let before = testing::descriptors();
+        let file = File::open("/dev/null").expect("it");
+        let number = file.as_raw_fd();
         // nobody reads from the end that is written to: EBADF in read(2)
         let read = op::Read::new(Arc::new(writer), vec![0; 8], uring::Current);
         ring.chain(|chain| {
-            chain.then(read.into(), ()).then(op::Close::new(reader).into(), ());
+            chain.then(read.into(), ()).then(op::Close::new(file).into(), ());
         })
         .expect("room");
         let (_, LinkOutput::Read((result, ..))) = util::done(&mut ring) else { panic!("a read") };
@@ -202,8 +207,47 @@ fn a_close_in_a_broken_chain_leaves_its_descriptor_and_counts_it() {
         // a file's own write-back may say ECANCELED too, after it was closed: nobody can tell
         assert!(is_open(number), "{mode:?}: and neither have we");
         assert_eq!(op::leaked_descriptors(), leaked + 1, "{mode:?}");
-        assert_eq!(testing::descriptors(), before + 1, "{mode:?}");
+        // the file has come, and the writer has gone
+        assert_eq!(testing::descriptors(), before, "{mode:?}");
     }
+}
+
+#[test]
+fn a_socket_whose_close_is_cancelled_is_closed_and_its_peer_sees_the_end() {
+    isolated!();
+    uring::operations! {
+        enum Link, LinkItem, LinkOutput { Read(op::Read<Fd, Vec<u8>>), Close(op::Close) }
+    }
+    for mode in Mode::ALL {
+        let before = testing::descriptors();
+        // cancelled because the ring goes
+        for _ in 0..20 {
+            let Some(mut ring) = mode.ring::<op::Close, ()>(8, 8) else { continue };
+            let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+            ring.submit(op::Close::new(ours), ()).expect("room");
+            ring.wait(0, None).expect("the kernel takes it");
+            drop(ring);
+            theirs.set_nonblocking(true).expect("a socket");
+            assert_eq!(theirs.read(&mut [0]).expect("an end"), 0, "{mode:?}");
+        }
+        // cancelled because what comes before it fails
+        let Some(mut ring) = mode.ring::<Link, ()>(8, 8) else { continue };
+        let (reader, writer) = testing::pipe();
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        let read = op::Read::new(Arc::new(writer), vec![0; 8], uring::Current);
+        ring.chain(|chain| {
+            chain.then(read.into(), ()).then(op::Close::new(ours).into(), ());
+        })
+        .expect("room");
+        let (_, LinkOutput::Read((result, ..))) = util::done(&mut ring) else { panic!("a read") };
+        assert_eq!(util::errno(&result), libc::EBADF);
+        let (_, LinkOutput::Close(result)) = util::done(&mut ring) else { panic!("a close") };
+        assert_eq!(util::errno(&result), libc::ECANCELED);
+        assert_eq!(theirs.read(&mut [0]).expect("an end"), 0, "{mode:?}");
+        drop((result, ring, theirs, reader));
+        assert_eq!(testing::descriptors(), before, "{mode:?}");
+    }
+    assert_eq!(op::leaked_descriptors(), 0);
 }
 
 #[test]

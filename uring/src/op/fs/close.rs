@@ -14,6 +14,7 @@ use crate::{
         sqe::{Sqe, SqeFlags, ZERO},
         token::RingId,
     },
+    kernel,
     operation::Operation,
 };
 
@@ -75,10 +76,11 @@ impl Sqe {
 ///
 /// Those of [`close(2)`], which are the file's last write-back: it is closed then. `ECANCELED` if
 /// it was cancelled, in a chain that was broken, or if
-/// [no worker could be started](crate::op#errors-that-are-not-the-operations-own): it is not closed
-/// then. No error tells these two apart for certain, because a file's own write-back may fail with
-/// any number, and to close a number twice would hit whoever got it next. So after an error the
-/// descriptor is no longer touched, and [`leaked_descriptors`] counts it.
+/// [no worker could be started](crate::op#errors-that-are-not-the-operations-own): the kernel has
+/// not closed it then. A socket or a pipe is closed nevertheless, by the thread of the ring, as
+/// `close(2)` does it. Of other files no error tells for certain, because a file's own write-back
+/// may fail with any number, and to close a number twice would hit whoever got it next. So these
+/// are no longer touched after an error, and [`leaked_descriptors`] counts them.
 ///
 /// An operation that the kernel has never seen (rejected, or taken back when its ring was dropped)
 /// closes its descriptor by its drop.
@@ -90,12 +92,14 @@ impl Sqe {
 pub struct Close {
     fd: OwnedFd,
     in_place: bool,
+    /// Nothing is written back, so that nothing but a close that never started ends in `ECANCELED`.
+    cancels_tell: bool,
 }
 
 impl Close {
     /// Closes `fd`.
     pub fn new(fd: impl Into<OwnedFd>) -> Self {
-        Self { fd: fd.into(), in_place: false }
+        Self { fd: fd.into(), in_place: false, cancels_tell: false }
     }
 
     /// Closes it in the thread that submits: for files whose close has nothing to wait for, such as
@@ -113,8 +117,10 @@ unsafe impl Operation for Close {
     type Output = io::Result<()>;
 
     unsafe fn prepare(&mut self, sqe: &mut Sqe) {
-        let Self { fd, in_place } = self;
+        let Self { fd, in_place, cancels_tell } = self;
         *sqe = entry(fd.as_raw_fd());
+        // asked now: once the kernel has the entry, the number may be somebody else's
+        *cancels_tell = kernel::is_socket_or_pipe(fd.as_raw_fd()) == Ok(true);
         if !*in_place {
             sqe.add_flags(SqeFlags::ASYNC);
         }
@@ -124,6 +130,9 @@ unsafe impl Operation for Close {
 
     unsafe fn finish(self, cqe: Cqe) -> io::Result<()> {
         let result = cqe.result().map(drop);
+        if self.cancels_tell && cqe.raw_result() == -libc::ECANCELED {
+            return result; // it was not taken, and is closed here
+        }
         // taken by the kernel, or perhaps taken: not ours to close in either case
         let _number = self.fd.into_raw_fd();
         if result.is_err() {
