@@ -69,19 +69,32 @@ pub(super) fn sleep(time: Duration) {
 }
 
 pub(super) fn is_datagram(socket: RawFd) -> Option<bool> {
-    let mut kind: libc::c_int = 0;
-    let mut bytes = libc::socklen_t::try_from(size_of_val(&kind)).ok()?;
-    // SAFETY: the call writes at most `bytes` bytes to `kind`, and their number to `bytes`.
+    let kind: libc::c_int = option(socket, libc::SO_TYPE)?;
+    Some(matches!(kind, libc::SOCK_DGRAM | libc::SOCK_RAW | libc::SOCK_RDM))
+}
+
+pub(super) fn lingers(socket: RawFd) -> Option<bool> {
+    let linger: Linger = option(socket, libc::SO_LINGER)?;
+    Some(linger.on != 0 && linger.seconds > 0)
+}
+
+/// `struct linger` of socket(7).
+#[repr(C)]
+#[derive(Default)]
+struct Linger {
+    on: libc::c_int,
+    seconds: libc::c_int,
+}
+
+/// An option of a socket: one of those that consist of numbers alone, so that any bytes are one.
+fn option<T: Default>(socket: RawFd, name: libc::c_int) -> Option<T> {
+    let mut value = T::default();
+    let mut bytes = libc::socklen_t::try_from(size_of::<T>()).ok()?;
+    // SAFETY: the call writes at most `bytes` bytes to `value`, and their number to `bytes`.
     let answer = unsafe {
-        libc::getsockopt(
-            socket,
-            libc::SOL_SOCKET,
-            libc::SO_TYPE,
-            (&raw mut kind).cast(),
-            &raw mut bytes,
-        )
+        libc::getsockopt(socket, libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut bytes)
     };
-    (answer == 0).then_some(matches!(kind, libc::SOCK_DGRAM | libc::SOCK_RAW | libc::SOCK_RDM))
+    (answer == 0).then_some(value)
 }
 
 pub(super) fn seek(fd: RawFd, how: Seek) -> Result<u64, i32> {

@@ -14,6 +14,7 @@
 //! | [`is_datagram`] | whether a socket keeps messages apart |
 //! | [`has_position`], [`seek`] | the position of an open file, if it has one |
 //! | [`is_socket_or_pipe`] | whether nothing is written back when a file is closed |
+//! | [`lingers`] | whether a socket's close waits for the peer |
 //! | [`memlock_limit`] | the limit of locked memory, to explain a refusal |
 //!
 //! `call` names the three calls, and `evidence` is what can be seen of why one was refused.
@@ -119,6 +120,12 @@ pub(crate) fn has_position(fd: RawFd) -> Result<bool, i32> {
 /// it is not done.
 pub(crate) fn is_socket_or_pipe(fd: RawFd) -> Result<bool, i32> {
     linux::is_socket_or_pipe(fd)
+}
+
+/// Whether this is a socket whose close waits for the peer; `None` if the kernel does not say, as of
+/// what is no socket.
+pub(crate) fn lingers(socket: RawFd) -> Option<bool> {
+    linux::lingers(socket)
 }
 
 /// The soft `RLIMIT_MEMLOCK` in bytes, `None` if it is unlimited.

@@ -77,8 +77,8 @@ impl Sqe {
 /// Those of [`close(2)`], which are the file's last write-back: it is closed then. `ECANCELED` if
 /// it was cancelled, in a chain that was broken, or if
 /// [no worker could be started](crate::op#errors-that-are-not-the-operations-own): the kernel has
-/// not closed it then. A socket or a pipe is closed nevertheless, by the thread of the ring, as
-/// `close(2)` does it. Of other files no error tells for certain, because a file's own write-back
+/// not closed it then. A socket or a pipe is closed nevertheless, by the thread of the ring, unless
+/// it lingers, which would keep that waiting. Of other files no error tells for certain, because a file's own write-back
 /// may fail with any number, and to close a number twice would hit whoever got it next. So these
 /// are no longer touched after an error, and [`leaked_descriptors`] counts them.
 ///
@@ -130,7 +130,8 @@ unsafe impl Operation for Close {
 
     unsafe fn finish(self, cqe: Cqe) -> io::Result<()> {
         let result = cqe.result().map(drop);
-        if self.cancels_tell && cqe.raw_result() == -libc::ECANCELED {
+        let untouched = self.cancels_tell && cqe.raw_result() == -libc::ECANCELED;
+        if untouched && kernel::lingers(self.fd.as_raw_fd()) != Some(true) {
             return result; // it was not taken, and is closed here
         }
         // taken by the kernel, or perhaps taken: not ours to close in either case
