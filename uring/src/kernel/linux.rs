@@ -69,12 +69,14 @@ pub(super) fn sleep(time: Duration) {
 }
 
 pub(super) fn is_datagram(socket: RawFd) -> Option<bool> {
-    let kind: libc::c_int = option(socket, libc::SO_TYPE)?;
+    // SAFETY: any bytes are a number.
+    let kind: libc::c_int = unsafe { option(socket, libc::SO_TYPE) }?;
     Some(matches!(kind, libc::SOCK_DGRAM | libc::SOCK_RAW | libc::SOCK_RDM))
 }
 
 pub(super) fn lingers(socket: RawFd) -> Option<bool> {
-    let linger: Linger = option(socket, libc::SO_LINGER)?;
+    // SAFETY: any bytes are two numbers.
+    let linger: Linger = unsafe { option(socket, libc::SO_LINGER) }?;
     Some(linger.on != 0 && linger.seconds > 0)
 }
 
@@ -86,8 +88,12 @@ struct Linger {
     seconds: libc::c_int,
 }
 
-/// An option of a socket: one of those that consist of numbers alone, so that any bytes are one.
-fn option<T: Default>(socket: RawFd, name: libc::c_int) -> Option<T> {
+/// An option of a socket.
+///
+/// # Safety
+///
+/// Any bytes are a valid `T`.
+unsafe fn option<T: Default>(socket: RawFd, name: libc::c_int) -> Option<T> {
     let mut value = T::default();
     let mut bytes = libc::socklen_t::try_from(size_of::<T>()).ok()?;
     // SAFETY: the call writes at most `bytes` bytes to `value`, and their number to `bytes`.
