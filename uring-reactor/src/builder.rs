@@ -11,6 +11,8 @@ use std::{
 use uring::{Ring, SetupFlags, Support};
 
 use crate::{
+    birth::Birth,
+    end::EndHook,
     error::BuildError,
     event_loop::{
         EventLoop,
@@ -19,8 +21,8 @@ use crate::{
     },
     op::LoopOp,
     remote::{shared::Shared, wakeup::Bell},
-    stats::{Published, Report, Stats},
-    task::{Tasks, ready::Ready},
+    stats::{Report, Stats},
+    task::Tasks,
     timer::Timers,
 };
 
@@ -65,6 +67,7 @@ pub(crate) struct Settings {
     pub(crate) loops: usize,
     pub(crate) share_workers: bool,
     pub(crate) name: String,
+    pub(crate) on_loop_end: EndHook,
 }
 
 impl<T> Builder<T> {
@@ -78,6 +81,7 @@ impl<T> Builder<T> {
             loops: 1,
             share_workers: false,
             name: "uring-loop".into(),
+            on_loop_end: EndHook::default(),
         };
         Self { settings, makes: PhantomData }
     }
@@ -113,7 +117,10 @@ impl<T> Builder<T> {
 }
 
 impl Settings {
-    pub(crate) fn build_state(&self, workers: Option<BorrowedFd<'_>>) -> Result<State, BuildError> {
+    pub(crate) fn build_state(
+        &self,
+        workers: Option<BorrowedFd<'_>>,
+    ) -> Result<Box<State>, BuildError> {
         if self.operations == 0 {
             return Err(BuildError::BadSettings("a loop has room for at least one operation"));
         }
@@ -129,14 +136,10 @@ impl Settings {
         suffices(flags, || uring::check().map_or_else(|e| e.to_string(), |s| s.release))?;
         let pool = ring.pool(self.buffers, self.buffer_bytes).map_err(BuildError::Pool)?;
         let (sender, commands) = crossbeam_channel::unbounded();
-        let shared = Shared {
-            bell: Bell::new().map_err(BuildError::System)?,
-            published: Published::default(),
-            ready: Ready::default(),
-            flags,
-            thread: thread::current().id(),
-        };
-        let mut state = State {
+        let birth = Birth::here().map_err(BuildError::System)?;
+        let bell = Bell::new().map_err(BuildError::System)?;
+        let shared = Shared::new(bell, flags, thread::current().id(), birth);
+        let mut state = Box::new(State {
             ring,
             pool,
             targets: Targets::default(),
@@ -153,7 +156,7 @@ impl Settings {
             stale_seen: 0,
             stopping: None,
             report: Report::default(),
-        };
+        });
         state.arm_bell();
         Ok(state)
     }
@@ -166,7 +169,7 @@ impl Builder<EventLoop> {
     ///
     /// [`BuildError`] says what is missing, and what to do.
     pub fn build(self) -> Result<EventLoop, BuildError> {
-        Ok(EventLoop { state: self.settings.build_state(None)? })
+        Ok(EventLoop::of(self.settings.build_state(None)?))
     }
 
     /// Makes the loop share the worker threads of another ring.
@@ -175,7 +178,7 @@ impl Builder<EventLoop> {
     ///
     /// [`BuildError`] says what is missing, and what to do.
     pub fn build_sharing_workers_of(self, ring: BorrowedFd<'_>) -> Result<EventLoop, BuildError> {
-        Ok(EventLoop { state: self.settings.build_state(Some(ring))? })
+        Ok(EventLoop::of(self.settings.build_state(Some(ring))?))
     }
 }
 
@@ -186,7 +189,7 @@ impl EventLoop {
     }
 
     /// Another descriptor of the loop's ring, to share its worker threads with a loop elsewhere.
-    pub(crate) fn ring_fd(&self) -> Result<OwnedFd, BuildError> {
-        self.state.ring.as_fd().try_clone_to_owned().map_err(BuildError::System)
+    pub(crate) fn ring_fd(&mut self) -> Result<OwnedFd, BuildError> {
+        self.state().ring.as_fd().try_clone_to_owned().map_err(BuildError::System)
     }
 }

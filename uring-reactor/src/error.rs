@@ -4,6 +4,8 @@ use std::{fmt, io};
 
 use uring::{PoolError, SetupError, SetupFlags};
 
+use crate::end::Cause;
+
 /// A reactor that could not be made. Its text says what to do.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -65,24 +67,39 @@ impl From<BuildError> for io::Error {
 }
 
 /// The loop has ended; what was meant for it comes back.
-pub struct Closed<T>(pub T);
+///
+/// Its source is the error of the kernel that ended the loop, if one did; as an [`io::Error`] it is
+/// `NotConnected` and keeps both.
+pub struct Closed<T>(pub T, pub(crate) Cause);
+
+impl<T> Closed<T> {
+    /// Why the loop has ended.
+    #[must_use]
+    pub const fn cause(&self) -> &Cause {
+        &self.1
+    }
+}
 
 impl<T> fmt::Debug for Closed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Closed")
+        write!(f, "Closed({:?})", self.1)
     }
 }
 
 impl<T> fmt::Display for Closed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the event loop has ended")
+        write!(f, "the event loop {}", self.1)
     }
 }
 
-impl<T> std::error::Error for Closed<T> {}
+impl<T> std::error::Error for Closed<T> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.1.below()
+    }
+}
 
 impl<T> From<Closed<T>> for io::Error {
-    fn from(_: Closed<T>) -> Self {
-        Self::new(io::ErrorKind::NotConnected, "the event loop has ended")
+    fn from(Closed(_, cause): Closed<T>) -> Self {
+        Self::new(io::ErrorKind::NotConnected, Closed((), cause))
     }
 }

@@ -43,8 +43,10 @@
 
 #![deny(unsafe_code)]
 
+mod birth;
 mod builder;
 mod clock;
+mod end;
 mod error;
 mod event_loop;
 mod fd;
@@ -59,6 +61,7 @@ mod task;
 mod timer;
 
 pub use builder::{Builder, check};
+pub use end::{Cause, LoopEnd};
 pub use error::{BuildError, Closed};
 pub use event_loop::source::{Source, SourceEvent, SourceId};
 pub use event_loop::{Cx, EventLoop};

@@ -92,6 +92,10 @@ pub struct Report {
     pub cancelled: u64,
     /// Operations that the kernel did not give back in time: their memory is leaked.
     pub leaked: u64,
+    /// What was never called, and was dropped with what it held: commands that came too late, and
+    /// callbacks of operations that the kernel has not given back, or too late, or that callbacks
+    /// submitted without end.
+    pub lost: u64,
     /// Loops that did not end in time, that ended with an error of the kernel or a panic of their
     /// own, or that could not be waited for, because this is their thread.
     pub failed_loops: u64,
@@ -104,6 +108,7 @@ impl AddAssign for Report {
         self.completed += other.completed;
         self.cancelled += other.cancelled;
         self.leaked += other.leaked;
+        self.lost += other.lost;
         self.failed_loops += other.failed_loops;
         self.stats += other.stats;
     }
@@ -111,8 +116,11 @@ impl AddAssign for Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { completed, cancelled, leaked, failed_loops, stats } = self;
+        let Self { completed, cancelled, leaked, lost, failed_loops, stats } = self;
         write!(f, "{completed} completed, {cancelled} cancelled, {leaked} leaked")?;
+        if *lost > 0 {
+            write!(f, ", {lost} lost")?;
+        }
         if *failed_loops > 0 {
             write!(f, ", {failed_loops} loops failed")?;
         }

@@ -10,7 +10,7 @@ use std::{
 
 use state::State;
 
-use crate::stats::Report;
+use crate::{clock::after, end::Cause, stats::Report};
 
 pub(crate) mod command;
 pub(crate) mod cx;
@@ -39,14 +39,30 @@ pub(crate) mod turn;
 /// assert_eq!(report.leaked, 0);
 /// # Ok(()) }
 /// ```
+///
+/// Dropping it shuts it down as [`shutdown`](Self::shutdown) does, within five seconds: every
+/// callback runs, a pending one with `ECANCELED`. In a forked child a drop calls nobody and touches
+/// nothing of the parent's.
 pub struct EventLoop {
-    pub(crate) state: State,
+    /// Taken by its end.
+    state: Option<Box<State>>,
 }
 
+/// How long a loop that is dropped waits for its operations.
+const DROP_LIMIT: Duration = Duration::from_secs(5);
+
 impl EventLoop {
+    pub(crate) const fn of(state: Box<State>) -> Self {
+        Self { state: Some(state) }
+    }
+
+    pub(crate) fn state(&mut self) -> &mut State {
+        self.state.as_mut().expect("only what consumes the loop takes it")
+    }
+
     /// Calls `call` with the loop, to submit the first operations.
     pub fn with<R>(&mut self, call: impl FnOnce(&mut Cx<'_>) -> R) -> R {
-        call(&mut Cx { state: &mut self.state })
+        call(&mut Cx { state: self.state() })
     }
 
     /// Runs one turn. If it finds nothing to call, it sleeps until there is, or until `until` at
@@ -54,11 +70,16 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// Those of `io_uring_enter(2)` that no loop survives.
+    /// Those of `io_uring_enter(2)` that no loop survives: from then on its handles say that it has
+    /// ended. `EEXIST` in a forked child.
     pub fn turn(&mut self, until: Option<Instant>) -> io::Result<()> {
-        // who waits for what a closure does must hear of it before the loop sleeps
-        let called = self.state.run_ready();
-        self.state.go(until.is_some() && !called, until)
+        let state = self.state();
+        let result = state.check_here().and_then(|()| {
+            // who waits for what a closure does must hear of it before the loop sleeps
+            let called = state.run_ready();
+            state.go(until.is_some() && !called, until)
+        });
+        result.inspect_err(|error| state.has_failed(error))
     }
 
     /// Runs until [`Handle::shutdown`](crate::Handle::shutdown), and says how it ended.
@@ -66,12 +87,21 @@ impl EventLoop {
     /// # Errors
     ///
     /// Those of `io_uring_enter(2)` that no loop survives, such as `EBADR`: a completion was lost.
-    pub fn run(mut self) -> io::Result<Report> {
-        let mut result = Ok(());
-        while result.is_ok() && self.state.stopping.is_none() {
-            result = self.state.turn(true, None);
+    pub fn run(self) -> io::Result<Report> {
+        match self.run_to_end() {
+            (Cause::Kernel(error), _) => Err(copy(&error)),
+            (_, report) => Ok(report),
         }
-        self.finish(result)
+    }
+
+    /// The same, with the report in any case.
+    pub(crate) fn run_to_end(mut self) -> (Cause, Report) {
+        let mut state = self.state.take().expect("only what consumes the loop takes it");
+        let mut result = Ok(());
+        while result.is_ok() && state.stopping.is_none() {
+            result = state.check_here().and_then(|()| state.turn(true, None));
+        }
+        state.finish(result)
     }
 
     /// Ends the loop within `limit`, as [`Handle::shutdown`](crate::Handle::shutdown) does for one
@@ -88,6 +118,25 @@ impl EventLoop {
     }
 }
 
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        let Some(mut state) = self.state.take() else { return };
+        let here = state.check_here();
+        if here.is_ok() {
+            state.begin_shutdown(after(DROP_LIMIT));
+        }
+        let _nobody_asks = state.finish(here);
+    }
+}
+
+/// An error of the kernel once more, for somebody else.
+pub(crate) fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
 /// The loop that a callback runs on.
 ///
 /// What is submitted goes out with the turn's one enter, so that nothing here makes a system call;
@@ -98,7 +147,8 @@ pub struct Cx<'l> {
 
 impl fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLoop").field("stats", &self.state.stats).finish_non_exhaustive()
+        let stats = self.state.as_ref().map(|state| state.stats);
+        f.debug_struct("EventLoop").field("stats", &stats).finish_non_exhaustive()
     }
 }
 

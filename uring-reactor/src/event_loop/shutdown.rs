@@ -1,22 +1,26 @@
 //! The end of a loop.
 
 use std::{
-    io,
+    io, mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
-    EventLoop,
+    copy,
     source::SourceEvent,
     state::{State, catch},
 };
-use crate::stats::Report;
+use crate::{end::Cause, stats::Report};
 
 /// How long a loop that ends waits before it cancels what is in flight once more.
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// How long, after the deadline, the kernel may take to give back what it can give back at once.
 const LAST_CALL: Duration = Duration::from_millis(20);
+
+/// How often, at the very end, callbacks are told of operations that others have submitted.
+const LAST_ROUNDS: u32 = 256;
 
 impl State {
     pub(crate) fn begin_shutdown(&mut self, deadline: Instant) {
@@ -25,6 +29,7 @@ impl State {
             return;
         }
         self.stopping = Some(deadline);
+        self.shared.stops();
         for future in self.tasks.drain() {
             self.discard(future);
         }
@@ -67,17 +72,78 @@ impl State {
     }
 }
 
-impl EventLoop {
+/// How the loop ends.
+impl State {
+    /// Whether this is the process that the loop was made in.
+    pub(crate) fn check_here(&self) -> io::Result<()> {
+        if self.shared.birth.is_elsewhere() {
+            return Err(io::Error::from_raw_os_error(libc::EEXIST)); // as the ring says it
+        }
+        Ok(())
+    }
+
+    /// The kernel gave an error that no loop survives: from now on handles say so.
+    pub(crate) fn has_failed(&self, error: &io::Error) {
+        self.shared.ends(Cause::Kernel(Arc::new(copy(error))));
+    }
+
     /// Reaps what is in flight until the deadline of the shutdown; what is left is leaked, and
     /// counted.
-    pub(crate) fn finish(mut self, mut result: io::Result<()>) -> io::Result<Report> {
+    pub(crate) fn finish(mut self: Box<Self>, mut result: io::Result<()>) -> (Cause, Report) {
+        if self.shared.birth.is_elsewhere() {
+            return self.abandon();
+        }
         if result.is_ok() {
-            result = self.state.reap();
+            result = self.reap();
         }
-        if result.is_ok() && self.state.owes_results() {
+        if result.is_ok() && self.owes_results() {
             // what was cancelled last has ended, and only has to be fetched
-            result = self.state.turn(false, None);
+            result = self.turn(false, None);
         }
+        let cause = match result {
+            Ok(()) => Cause::Shutdown,
+            Err(error) => Cause::Kernel(Arc::new(error)),
+        };
+        // first: who is called below must not be sent here again
+        self.shared.ends(cause.clone());
+        if cause.is_failure() {
+            self.report.failed_loops = 1;
+            self.salvage();
+        }
+        self.call_the_last();
+        (cause, self.close())
+    }
+
+    /// The kernel has failed the loop. Nothing new goes out, but everybody is told whom it can
+    /// still tell.
+    fn salvage(&mut self) {
+        let deadline = Instant::now() + LAST_CALL;
+        self.begin_shutdown(deadline);
+        loop {
+            let before = self.ring.in_flight();
+            let waited = self.ring.wait(1, Some(deadline));
+            self.run_completions();
+            let nothing_comes = waited.is_err() && self.ring.in_flight() == before;
+            if nothing_comes || !self.owes_results() || Instant::now() >= deadline {
+                break;
+            }
+        }
+    }
+
+    /// Runs the commands that were sent before the handles knew of the end, and tells those whose
+    /// operations came too late. Both may go on for ever, and are bounded.
+    fn call_the_last(&mut self) {
+        self.stopping.get_or_insert_with(Instant::now);
+        for _ in 0..self.commands.len() {
+            self.run_command();
+        }
+        for _ in 0..LAST_ROUNDS {
+            self.run_refused();
+        }
+    }
+
+    /// Takes the loop apart.
+    fn close(self: Box<Self>) -> Report {
         let State {
             mut report,
             mut stats,
@@ -92,7 +158,7 @@ impl EventLoop {
             shared,
             bell_armed,
             ..
-        } = self.state;
+        } = *self;
         let in_flight = ring.in_flight() - u32::from(bell_armed);
         // the bell always comes back: it is a poll of an eventfd
         let close = || ring.close(Instant::now() + LAST_CALL).min(in_flight);
@@ -103,6 +169,7 @@ impl EventLoop {
         // itself, because the drop of each may panic.
         let mut discard = |panicked: Option<()>| stats.panics += u64::from(panicked.is_none());
         let queued = commands.len(); // senders may be faster than this
+        report.lost += (queued + targets.callbacks()) as u64;
         commands.try_iter().take(queued).for_each(|command| discard(catch(|| drop(command))));
         discard(catch(|| drop(commands)));
         waiting.into_iter().for_each(|op| discard(catch(|| drop(op))));
@@ -113,6 +180,29 @@ impl EventLoop {
         drop(pool);
         report.stats = stats;
         shared.published.store(&stats);
-        result.map(|()| report)
+        report
+    }
+
+    /// In a forked child: gives back what is the child's alone, the descriptors and the memory of
+    /// the ring, and leaks the rest. What users keep may talk to the parent's peers when dropped.
+    fn abandon(self: Box<Self>) -> (Cause, Report) {
+        let State {
+            ring,
+            pool,
+            targets,
+            timers,
+            tasks,
+            waiting,
+            refused,
+            commands,
+            sender,
+            shared,
+            stats,
+            ..
+        } = *self;
+        drop(ring); // which touches nothing of the parent's
+        drop(pool);
+        mem::forget((targets, timers, tasks, waiting, refused, commands, sender, shared));
+        (Cause::Forked, Report { failed_loops: 1, stats, ..Report::default() })
     }
 }

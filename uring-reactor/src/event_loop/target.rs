@@ -142,6 +142,12 @@ impl Targets {
         sources.map(id).collect()
     }
 
+    /// How many callbacks have not had their last call.
+    pub(crate) fn callbacks(&self) -> usize {
+        let is_callback = |target: &Target| matches!(target, Target::Once(_) | Target::Many(_));
+        self.entries.iter().filter(|(_, entry)| is_callback(&entry.target)).count()
+    }
+
     /// Takes everything out.
     pub(crate) fn drain(&mut self) -> Vec<Target> {
         self.entries.drain().map(|entry| entry.target).collect()

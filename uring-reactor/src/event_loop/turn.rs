@@ -58,16 +58,24 @@ impl State {
 
     fn run_commands(&mut self) {
         for _ in 0..BUDGET {
-            let Ok(command) = self.commands.try_recv() else { break };
-            self.stats.commands += 1;
-            match command {
-                Command::Run(call) => {
-                    self.guard(call);
-                }
-                Command::Poke(source) => self.call_source(source, SourceEvent::Poked),
-                Command::Shutdown(deadline) => self.begin_shutdown(deadline),
+            if !self.run_command() {
+                break;
             }
         }
+    }
+
+    /// Runs the oldest command; says whether there was one.
+    pub(crate) fn run_command(&mut self) -> bool {
+        let Ok(command) = self.commands.try_recv() else { return false };
+        self.stats.commands += 1;
+        match command {
+            Command::Run(call) => {
+                self.guard(call);
+            }
+            Command::Poke(source) => self.call_source(source, SourceEvent::Poked),
+            Command::Shutdown(deadline) => self.begin_shutdown(deadline),
+        }
+        true
     }
 
     fn run_tasks(&mut self) {
@@ -117,7 +125,7 @@ impl State {
         }
     }
 
-    fn run_refused(&mut self) {
+    pub(crate) fn run_refused(&mut self) {
         // All, without a budget: commands that submit more than it while the loop shuts down would
         // never let it end. Those that are refused meanwhile have their turn in the next one.
         for _ in 0..self.refused.len() {
@@ -170,7 +178,7 @@ impl State {
         }
     }
 
-    fn run_completions(&mut self) {
+    pub(crate) fn run_completions(&mut self) {
         for _ in 0..BUDGET {
             let Some(event) = self.ring.next() else { break };
             match event {

@@ -14,6 +14,7 @@ use uring::{Operation, SetupFlags};
 use super::shared::Shared;
 use crate::{
     clock::after,
+    end::Cause,
     error::Closed,
     event_loop::{Cx, EventLoop, command::Command, source::SourceId},
     stats::Stats,
@@ -21,8 +22,12 @@ use crate::{
 
 /// A way to a loop, for any thread. A clone leads to the same loop.
 ///
-/// Sending a command makes a system call only if the loop sleeps. After the loop has ended, sending
-/// fails with [`Closed`], and what was sent is dropped; so is what the loop did not take any more.
+/// Sending a command makes a system call only if the loop sleeps. What is sent after the loop has
+/// ended comes back as [`Closed`], which says why it has. A loop that ends, also by an error, still
+/// runs what it was sent before; what came too late for that is dropped with what it holds, and
+/// counted in [`Report::lost`](crate::Report::lost).
+///
+/// In a forked child there are no loops: everything comes back at once, and nothing is touched.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) commands: Sender<Command>,
@@ -103,9 +108,32 @@ impl Handle {
     }
 
     fn send(&self, command: Command) -> Result<(), Closed<()>> {
-        self.commands.send(command).map_err(|_| Closed(()))?;
+        if let Some(cause) = self.shared.ended() {
+            return Err(Closed((), cause));
+        }
+        self.commands.send(command).map_err(|_| self.closed())?;
         self.shared.bell.ring();
         Ok(())
+    }
+
+    fn closed(&self) -> Closed<()> {
+        // only a thread that unwinds drops the queue before it has said why
+        Closed((), self.shared.ended().unwrap_or(Cause::Panicked))
+    }
+
+    /// Why the loop has ended, if it has. What is sent to it then comes back as [`Closed`].
+    ///
+    /// In a forked child every loop of its parent's is [`Cause::Forked`].
+    #[must_use]
+    pub fn ended(&self) -> Option<Cause> {
+        self.shared.ended()
+    }
+
+    /// Whether the loop takes new work: it has neither ended nor begun to. For whoever chooses among
+    /// several loops; it may end right after.
+    #[must_use]
+    pub fn takes_work(&self) -> bool {
+        self.shared.takes_work()
     }
 
     /// What the loop had done when it last fell asleep or finished a turn.
@@ -131,7 +159,7 @@ impl EventLoop {
     /// A way to the loop, for any thread.
     #[must_use]
     pub fn handle(&mut self) -> Handle {
-        Cx { state: &mut self.state }.handle()
+        Cx { state: self.state() }.handle()
     }
 }
 

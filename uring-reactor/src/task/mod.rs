@@ -32,7 +32,8 @@ impl Wake for Woken {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.must_queue() {
+        // in a forked child nobody polls it, and the lock of the queue may be held for ever
+        if self.shared.birth.is_elsewhere() || !self.queued.must_queue() {
             return;
         }
         self.shared.ready.push(self.task);

@@ -73,7 +73,7 @@ fn a_handle_is_closed_after_the_end_and_gives_an_error_of_its_own() {
     let held = Arc::new(());
     let holds = Arc::clone(&held);
     let closed = handle.submit(Nop::new(), move |_, _| drop(holds)).unwrap_err();
-    assert_eq!(closed.to_string(), "the event loop has ended");
+    assert_eq!(closed.to_string(), "the event loop has ended: it was shut down");
     assert_eq!(std::io::Error::from(closed).kind(), std::io::ErrorKind::NotConnected);
     assert_eq!(Arc::strong_count(&held), 1, "the callback was dropped");
     assert!(handle.stats().commands > 0, "the counters stay");

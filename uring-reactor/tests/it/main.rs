@@ -10,6 +10,8 @@ mod callbacks;
 mod cancel;
 mod commands;
 mod deadlines;
+mod ends;
+mod forks;
 mod loops;
 mod overflow;
 mod panics;

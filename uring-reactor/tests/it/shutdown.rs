@@ -6,7 +6,7 @@ use std::{
     io::Write as _,
     net::TcpListener,
     os::{
-        fd::{AsRawFd as _, OwnedFd},
+        fd::OwnedFd,
         unix::{fs::OpenOptionsExt as _, net::UnixStream},
     },
     rc::Rc,
@@ -341,19 +341,33 @@ fn a_reactor_that_is_dropped_has_called_back_and_leaves_no_thread_and_no_descrip
 }
 
 #[test]
-fn a_loop_that_is_dropped_gives_its_descriptors_back() {
+fn a_loop_that_is_dropped_calls_back_and_gives_its_descriptors_back() {
     need_loops!();
     isolated!();
     let before = descriptors();
-    let mut event_loop = event_loop();
-    let (reader, writer) = pipe();
-    let raw = reader.as_raw_fd();
-    event_loop.with(|cx| {
-        cx.submit(Read::new(reader, vec![0; 8], Current), |_, _| panic!("nobody runs the loop"));
-        assert!(raw > 0);
-    });
-    event_loop.turn(None).unwrap();
-    drop((event_loop, writer));
+    let told = Rc::new(RefCell::new(Vec::new()));
+    for turns in [0, 1] {
+        let mut event_loop = EventLoop::builder().operations(1).build().unwrap();
+        let (reader, writer) = pipe();
+        event_loop.with(|cx| {
+            // one that is in flight, and one that waits for room
+            for name in ["first", "second"] {
+                let told = Rc::clone(&told);
+                let read = Read::new(Arc::clone(&reader), vec![0; 8], Current);
+                cx.submit(read, move |(result, ..), cx| {
+                    assert!(cx.is_stopping());
+                    told.borrow_mut().push((name, errno(&result)));
+                });
+            }
+        });
+        for _ in 0..turns {
+            event_loop.turn(None).unwrap();
+        }
+        drop((event_loop, reader, writer));
+        let mut told = told.take();
+        told.sort_unstable();
+        assert_eq!(told, [("first", Some(ECANCELED)), ("second", Some(ECANCELED))]);
+    }
     assert_eq!(descriptors(), before);
 }
 

@@ -11,6 +11,7 @@ use testing::{LONG, Test, get, skip, until};
 use uring_reactor::{BuildError, Cx, EventLoop, Fd, Handle, Reactor, Source, SourceEvent};
 
 // errno(3)
+pub(crate) const EPERM: i32 = 1;
 pub(crate) const EINTR: i32 = 4;
 pub(crate) const ECANCELED: i32 = 125;
 
@@ -130,4 +131,26 @@ pub(crate) fn assert_no_thread_named(start: &str) {
 /// The errno of a result.
 pub(crate) fn errno<T>(result: &std::io::Result<T>) -> Option<i32> {
     result.as_ref().err().and_then(std::io::Error::raw_os_error)
+}
+
+/// From now on these system calls of this thread fail with `errno`.
+pub(crate) fn filter(calls: &[libc::c_long], errno: i32) {
+    const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+    const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut lines = vec![line(LOAD, 0, 0, 0)]; // the number is the first field of seccomp_data
+    for &call in calls {
+        lines.push(line(JUMP_IF_EQUAL, 0, 1, u32::try_from(call).expect("a number")));
+        lines.push(line(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno.unsigned_abs()));
+    }
+    lines.push(line(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
+    let len = u16::try_from(lines.len()).expect("a few");
+    let program = libc::sock_fprog { len, filter: lines.as_mut_ptr() };
+    // SAFETY: the call takes numbers.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    let mode = libc::SECCOMP_SET_MODE_FILTER;
+    // SAFETY: the call reads the program and its lines.
+    let answer = unsafe { libc::syscall(libc::SYS_seccomp, mode, 0, &raw const program) };
+    assert_eq!(answer, 0, "seccomp: {}", std::io::Error::last_os_error());
 }
