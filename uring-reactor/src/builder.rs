@@ -12,6 +12,7 @@ use uring::{Ring, SetupFlags, Support};
 
 use crate::{
     birth::Birth,
+    clock::Clock,
     end::EndHook,
     error::BuildError,
     event_loop::{
@@ -19,6 +20,7 @@ use crate::{
         state::State,
         target::{Dest, Targets},
     },
+    home::Home,
     op::LoopOp,
     remote::{shared::Shared, wakeup::Bell},
     stats::{Report, Stats},
@@ -138,13 +140,14 @@ impl Settings {
         let (sender, commands) = crossbeam_channel::unbounded();
         let birth = Birth::here().map_err(BuildError::System)?;
         let bell = Bell::new().map_err(BuildError::System)?;
+        let home = Home::new();
         let shared = Shared::new(bell, flags, thread::current().id(), birth);
         let mut state = Box::new(State {
             ring,
             pool,
             targets: Targets::default(),
-            timers: Timers::new(),
-            tasks: Tasks::default(),
+            timers: Timers::new(home),
+            tasks: Tasks::new(home),
             pokes: VecDeque::new(),
             waiting: VecDeque::new(),
             refused: VecDeque::new(),
@@ -152,8 +155,11 @@ impl Settings {
             commands,
             sender,
             shared: Arc::new(shared),
+            home,
+            clock: Clock::default(),
             stats: Stats::default(),
             stale_seen: 0,
+            refusals: 0,
             stopping: None,
             report: Report::default(),
         });

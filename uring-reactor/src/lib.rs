@@ -50,6 +50,7 @@ mod end;
 mod error;
 mod event_loop;
 mod fd;
+mod home;
 #[cfg(all(test, loom))]
 mod loom_models;
 mod op;

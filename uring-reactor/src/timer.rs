@@ -3,15 +3,19 @@
 //! There is no entry in the ring for a timer, so nothing has to be cancelled there, and a thousand
 //! timers cost one comparison a turn.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-/// Names a timer that was set; never used again after it fired or was cancelled.
+use crate::home::Home;
+
+/// Names a timer of a loop; never used again after it fired or was cancelled. To another loop it
+/// means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerId {
     key: usize,
     serial: u64,
+    home: Home,
 }
 
 #[derive(Debug)]
@@ -30,11 +34,26 @@ pub(crate) struct Timers<T> {
     entries: Slab<Entry<T>>,
     heap: Vec<usize>,
     serial: u64,
+    home: Home,
+    /// The time up to which timers are firing now.
+    firing: Option<Instant>,
 }
 
 impl<T> Timers<T> {
-    pub(crate) const fn new() -> Self {
-        Self { entries: Slab::new(), heap: Vec::new(), serial: 0 }
+    pub(crate) const fn new(home: Home) -> Self {
+        Self { entries: Slab::new(), heap: Vec::new(), serial: 0, home, firing: None }
+    }
+
+    /// Timers that are due at `now` are about to fire. One that is set meanwhile fires later,
+    /// however long it is past: else one that sets itself again would be the next, and for ever the
+    /// first.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.firing = Some(now);
+    }
+
+    /// They have fired.
+    pub(crate) fn end(&mut self) {
+        self.firing = None;
     }
 
     /// When the nearest one is due.
@@ -43,19 +62,22 @@ impl<T> Timers<T> {
     }
 
     pub(crate) fn insert(&mut self, at: Instant, value: T) -> TimerId {
+        let first = self.firing.map(|now| now + Duration::from_nanos(1));
+        let at = first.map_or(at, |first| at.max(first));
         self.serial += 1;
         let serial = self.serial;
         let position = self.heap.len();
         let key = self.entries.insert(Entry { at, serial, position, value });
         self.heap.push(key);
         self.rise(position);
-        TimerId { key, serial }
+        TimerId { key, serial, home: self.home }
     }
 
     /// Takes a timer out before it fires; `None` if it has fired or was cancelled.
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<T> {
-        let entry = self.entries.get(id.key).filter(|entry| entry.serial == id.serial)?;
-        Some(self.take(entry.position))
+        let is_it = |entry: &&Entry<T>| entry.serial == id.serial && id.home == self.home;
+        let position = self.entries.get(id.key).filter(is_it)?.position;
+        Some(self.take(position))
     }
 
     /// Takes out the nearest timer if it is due.
@@ -126,14 +148,14 @@ impl<T> Timers<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, time::Duration};
+    use std::collections::BTreeMap;
 
     use super::*;
 
     #[test]
     fn timers_fire_in_order_of_time_and_then_of_setting() {
         let start = Instant::now();
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(Home::new());
         for (name, after) in [("c", 3), ("a", 1), ("d", 3), ("b", 2)] {
             timers.insert(start + Duration::from_secs(after), name);
         }
@@ -147,15 +169,39 @@ mod tests {
     #[test]
     fn a_timer_fires_at_its_time_and_not_before() {
         let start = Instant::now();
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(Home::new());
         timers.insert(start + Duration::from_nanos(2), ());
         assert_eq!(timers.pop_due(start + Duration::from_nanos(1)), None);
         assert_eq!(timers.pop_due(start + Duration::from_nanos(2)), Some(()));
     }
 
     #[test]
+    fn a_timer_that_is_set_while_others_fire_waits_for_the_next_time() {
+        let now = Instant::now();
+        let mut timers = Timers::new(Home::new());
+        timers.insert(now, "first");
+        timers.insert(now, "second");
+        timers.begin(now);
+        assert_eq!(timers.pop_due(now), Some("first"));
+        timers.insert(now.checked_sub(Duration::from_secs(1)).unwrap(), "first again");
+        assert_eq!(timers.pop_due(now), Some("second"));
+        assert_eq!(timers.pop_due(now), None);
+        timers.end();
+        assert_eq!(timers.pop_due(now + Duration::from_nanos(1)), Some("first again"));
+    }
+
+    #[test]
+    fn an_id_of_other_timers_cancels_none_here() {
+        let now = Instant::now();
+        let (mut ours, mut theirs) = (Timers::new(Home::new()), Timers::new(Home::new()));
+        let (_, id) = (ours.insert(now, 1), theirs.insert(now, 2));
+        assert_eq!(ours.cancel(id), None);
+        assert_eq!(theirs.cancel(id), Some(2));
+    }
+
+    #[test]
     fn an_id_means_nothing_after_its_timer_even_if_its_place_is_used_again() {
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(Home::new());
         let first = timers.insert(Instant::now(), 1);
         assert_eq!(timers.cancel(first), Some(1));
         timers.insert(Instant::now(), 2);
@@ -166,7 +212,7 @@ mod tests {
     #[test]
     fn random_inserts_and_cancels_agree_with_a_sorted_map() {
         let start = Instant::now();
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(Home::new());
         let mut model = BTreeMap::new();
         let mut ids = Vec::new();
         let mut numbers = testing::Random::new(0);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uring::{AnyOperation, OpId, Operation, Pool, Rejected};
+use uring::{AnyOperation, OpId, Operation, Pool, Reason, Rejected};
 
 use super::{
     Cx,
@@ -15,7 +15,7 @@ use super::{
     target::{Arrival, Dest, Target},
 };
 use crate::{
-    clock::after,
+    clock::later,
     op::{LoopItem, LoopOp, LoopOutput},
     stats::Stats,
     task::ready::Task,
@@ -40,9 +40,9 @@ impl Cx<'_> {
                 }
             }
         };
-        let id = self.state.targets.insert(Target::Once(Box::new(call)));
-        self.state.submit_or_wait(LoopOp::Any(AnyOperation::new(op)), Dest::of(id, 0));
-        id
+        let place = self.state.targets.insert(Target::Once(Box::new(call)));
+        self.state.submit_or_wait(LoopOp::Any(AnyOperation::new(op)), Dest::of(place, 0));
+        self.state.id(place)
     }
 
     /// Submits an operation that is cancelled when the time is `deadline`; `callback` then gets
@@ -53,9 +53,9 @@ impl Cx<'_> {
         F: FnOnce(O::Output, &mut Cx<'_>) + 'static,
     {
         let id = self.submit(op, callback);
-        if self.state.targets.contains(id) {
-            let timer = self.state.timers.insert(deadline, Alarm::Cancel(id));
-            self.state.targets.set_timer(id, timer);
+        if self.state.targets.contains(id.place) {
+            let timer = self.state.timers.insert(deadline, Alarm::Cancel(id.place));
+            self.state.targets.set_timer(id.place, timer);
         }
         id
     }
@@ -80,15 +80,15 @@ impl Cx<'_> {
             }
             Arrival::Item(_) | Arrival::Done(_) => {}
         };
-        let id = self.state.targets.insert(Target::Many(Box::new(call)));
-        self.state.submit_or_wait(LoopOp::Any(AnyOperation::new(op)), Dest::of(id, 0));
-        id
+        let place = self.state.targets.insert(Target::Many(Box::new(call)));
+        self.state.submit_or_wait(LoopOp::Any(AnyOperation::new(op)), Dest::of(place, 0));
+        self.state.id(place)
     }
 
     /// Asks to end an operation. Its callback still runs, exactly once, with the real result.
     /// Nothing happens if it has ended already.
     pub fn cancel(&mut self, id: SourceId) {
-        self.state.cancel(id);
+        self.state.cancel(self.state.place(id));
     }
 
     /// Asks to end an operation of a source.
@@ -99,20 +99,22 @@ impl Cx<'_> {
 
     /// Puts an object on the loop that operations can report to.
     pub fn add_source(&mut self, source: impl Source) -> SourceId {
-        self.state.targets.insert(Target::Source(Box::new(source)))
+        let place = self.state.targets.insert(Target::Source(Box::new(source)));
+        self.state.id(place)
     }
 
     /// Puts an object on the loop that knows its own id from the start.
     pub fn add_source_with<S: Source>(&mut self, make: impl FnOnce(SourceId) -> S) -> SourceId {
-        let source = make(self.state.targets.upcoming());
+        let source = make(self.state.id(self.state.targets.upcoming()));
         self.add_source(source)
     }
 
     /// Takes a source off the loop and drops it; in its own call, after that. Completions of its
     /// operations are dropped with what they carry: cancel what is in flight first.
     pub fn remove_source(&mut self, id: SourceId) {
-        if self.state.targets.is_source(id) {
-            let target = self.state.remove(id);
+        let place = self.state.place(id);
+        if self.state.targets.is_source(place) {
+            let target = self.state.remove(place);
             self.state.discard(target);
         }
     }
@@ -121,21 +123,25 @@ impl Cx<'_> {
     ///
     /// # Errors
     ///
-    /// [`Rejected`] gives it back if as many operations are in flight as the loop was made for.
+    /// [`Rejected`] gives it back if as many operations are in flight as the loop was made for, or
+    /// if the source is another loop's.
     pub fn submit_for(
         &mut self,
         source: SourceId,
         tag: u32,
         op: impl Into<LoopOp>,
     ) -> Result<OpId, Rejected<LoopOp>> {
-        let result = self.state.submit(op.into(), Dest::of(source, tag));
+        if source.home != self.state.home {
+            return Err(Rejected { op: op.into(), ctx: (), reason: Reason::OtherRing });
+        }
+        let result = self.state.submit(op.into(), Dest::of(source.place, tag));
         result.map_err(|Rejected { op, reason, .. }| Rejected { op, ctx: (), reason })
     }
 
     /// Calls a source soon, in this turn or the next, and not inside of this call:
     /// [`SourceEvent::Poked`](crate::SourceEvent::Poked).
     pub fn poke(&mut self, source: SourceId) {
-        self.state.pokes.push_back(source);
+        self.state.pokes.push_back(self.state.place(source));
     }
 
     /// Counts a multishot operation that ended early and was submitted again.
@@ -143,20 +149,28 @@ impl Cx<'_> {
         self.state.stats.rearms += 1;
     }
 
-    /// Calls `call` at a time; if that is past, when the loop next looks at its timers.
+    /// The loop's clock: it is read once a turn, and again when the loop has been in the kernel.
+    /// Timers and deadlines go by it.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.state.clock.now()
+    }
+
+    /// Calls `call` at a time; if that is past, when the loop next looks at its timers. A timer
+    /// that sets itself again for a time that is past runs once a turn.
     pub fn at(&mut self, time: Instant, call: impl FnOnce(&mut Cx<'_>) + 'static) -> TimerId {
         self.state.timers.insert(time, Alarm::Call(Box::new(call)))
     }
 
-    /// Calls `call` after a time.
+    /// Calls `call` after a time, counted from [`now`](Self::now).
     pub fn after(&mut self, time: Duration, call: impl FnOnce(&mut Cx<'_>) + 'static) -> TimerId {
-        self.at(after(time), call)
+        self.at(later(self.now(), time), call)
     }
 
     /// Tells a source when the time has come:
     /// [`SourceEvent::Timer`](crate::SourceEvent::Timer). Allocates nothing.
     pub fn timer_for(&mut self, source: SourceId, tag: u32, time: Instant) -> TimerId {
-        self.state.timers.insert(time, Alarm::Source(source, tag))
+        self.state.timers.insert(time, Alarm::Source(self.state.place(source), tag))
     }
 
     /// Cancels a timer; says whether it had not fired yet.

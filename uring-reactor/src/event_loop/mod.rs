@@ -62,7 +62,9 @@ impl EventLoop {
 
     /// Calls `call` with the loop, to submit the first operations.
     pub fn with<R>(&mut self, call: impl FnOnce(&mut Cx<'_>) -> R) -> R {
-        call(&mut Cx { state: self.state() })
+        let state = self.state();
+        state.clock.moves(); // since the last turn
+        call(&mut Cx { state })
     }
 
     /// Runs one turn. If it finds nothing to call, it sleeps until there is, or until `until` at

@@ -19,9 +19,6 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// How long, after the deadline, the kernel may take to give back what it can give back at once.
 const LAST_CALL: Duration = Duration::from_millis(20);
 
-/// How often, at the very end, callbacks are told of operations that others have submitted.
-const LAST_ROUNDS: u32 = 256;
-
 impl State {
     pub(crate) fn begin_shutdown(&mut self, deadline: Instant) {
         if let Some(earlier) = self.stopping {
@@ -50,7 +47,7 @@ impl State {
     /// Whether a callback is still to be called.
     fn owes_results(&self) -> bool {
         let bell = u32::from(self.bell_armed);
-        self.ring.in_flight() > bell || !self.waiting.is_empty() || !self.refused.is_empty()
+        self.ring.in_flight() > bell || !self.waiting.is_empty() || self.has_refusals()
     }
 
     /// Runs until all operations have ended, or until the deadline, which a command may move.
@@ -137,7 +134,7 @@ impl State {
         for _ in 0..self.commands.len() {
             self.run_command();
         }
-        for _ in 0..LAST_ROUNDS {
+        while self.has_refusals() {
             self.run_refused();
         }
     }

@@ -2,14 +2,18 @@
 
 use std::fmt;
 
-use super::Cx;
-use crate::op::{LoopItem, LoopOutput};
+use super::{Cx, target::Place};
+use crate::{
+    home::Home,
+    op::{LoopItem, LoopOutput},
+};
 
-/// Names a source on its loop; never used again after the source was removed.
+/// Names a source on its loop; never used again after the source was removed. To another loop it
+/// means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SourceId {
-    pub(crate) key: u32,
-    pub(crate) generation: u32,
+    pub(crate) place: Place,
+    pub(crate) home: Home,
 }
 
 /// What a source is told.

@@ -16,9 +16,11 @@ use super::{
     Cx,
     command::Command,
     source::SourceId,
-    target::{Dest, Target, Targets},
+    target::{Dest, Place, Target, Targets},
 };
 use crate::{
+    clock::Clock,
+    home::Home,
     op::{LoopOp, LoopOutput},
     remote::shared::Shared,
     stats::{Report, Stats},
@@ -29,8 +31,8 @@ use crate::{
 /// What a timer does when it is due.
 pub(crate) enum Alarm {
     Call(Box<dyn FnOnce(&mut Cx<'_>)>),
-    Source(SourceId, u32),
-    Cancel(SourceId),
+    Source(Place, u32),
+    Cancel(Place),
 }
 
 pub(crate) struct State {
@@ -41,7 +43,7 @@ pub(crate) struct State {
     pub(crate) timers: Timers<Alarm>,
     pub(crate) tasks: Tasks,
     /// Sources that asked to be called in the next turn.
-    pub(crate) pokes: VecDeque<SourceId>,
+    pub(crate) pokes: VecDeque<Place>,
     /// Operations that found the ring full, oldest first.
     pub(crate) waiting: VecDeque<(LoopOp, Dest)>,
     /// Operations that ended without the kernel, for the next turn: no callback runs inside
@@ -53,16 +55,23 @@ pub(crate) struct State {
     pub(crate) commands: Receiver<Command>,
     pub(crate) sender: Sender<Command>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) home: Home,
+    pub(crate) clock: Clock,
     pub(crate) stats: Stats,
     /// How much of the ring's own count of stale completions is in `stats`.
     pub(crate) stale_seen: u64,
+    /// How often refusals were told in a row while the loop ends, and nothing else happened.
+    pub(crate) refusals: u32,
     /// When the shutdown has to be over, once it has begun.
     pub(crate) stopping: Option<Instant>,
     pub(crate) report: Report,
 }
 
-/// The place of the bell among the destinations: no target ever has this generation.
-pub(crate) const BELL: Dest = Dest { key: u32::MAX, generation: 0, tag: 0 };
+/// How often in a row an ending loop tells refusals to callbacks that answer by submitting again.
+const REFUSALS_MAX: u32 = 256;
+
+/// Where the read on the bell reports to.
+pub(crate) const BELL: Dest = Dest::of(Place::NOWHERE, 0);
 
 impl State {
     /// Puts the read on the bell that other threads end by ringing it.
@@ -70,6 +79,16 @@ impl State {
         let read = op::Read::new(self.shared.bell.eventfd(), [0; 8], Offset::kernel_position());
         // if the kernel takes nothing now, the next turn tries again
         self.bell_armed = self.ring.submit(LoopOp::Bell(read), BELL).is_ok();
+    }
+
+    /// Where a target of this loop is; nowhere, if the id is another loop's.
+    pub(crate) fn place(&self, id: SourceId) -> Place {
+        if id.home == self.home { id.place } else { Place::NOWHERE }
+    }
+
+    /// The name of a place for users.
+    pub(crate) fn id(&self, place: Place) -> SourceId {
+        SourceId { place, home: self.home }
     }
 
     /// How many more operations can be in flight: the bell has a place of its own.
@@ -114,7 +133,7 @@ impl State {
     /// Submits; what there is no room for comes back. An operation that can never go is refused.
     fn try_submit(&mut self, op: LoopOp, dest: Dest) -> Option<(LoopOp, Dest)> {
         match self.submit(op, dest) {
-            Ok(id) => self.targets.set_op(dest.id(), id),
+            Ok(id) => self.targets.set_op(dest.place, id),
             Err(Rejected { op, ctx, reason: Reason::Full { .. } | Reason::Kernel(_) }) => {
                 return Some((op, ctx));
             }
@@ -126,6 +145,12 @@ impl State {
     /// Ends an operation that the kernel has not seen; its target hears of it in the next turn.
     pub(crate) fn refuse(&mut self, op: LoopOp, dest: Dest, error: io::Error) {
         self.refused.push_back((op.refuse(error), dest));
+    }
+
+    /// Whether somebody is to be told of a refusal. Callbacks that answer each by submitting again
+    /// are left alone after a while, while the loop ends, until something else happens.
+    pub(crate) fn has_refusals(&self) -> bool {
+        !self.refused.is_empty() && self.refusals < REFUSALS_MAX
     }
 
     /// Submits what found the ring full, as far as there is room now.
@@ -140,13 +165,13 @@ impl State {
     }
 
     /// Asks to end the operation of a target, whether it is in flight or still waits for room.
-    pub(crate) fn cancel(&mut self, id: SourceId) {
+    pub(crate) fn cancel(&mut self, id: Place) {
         if let Some(op) = self.targets.op(id) {
             // The queue was full and the kernel takes nothing: the next turn reports why.
             let _cancelled = self.ring.cancel(op);
             return;
         }
-        let here = |(_, dest): &(LoopOp, Dest)| dest.id() == id;
+        let here = |(_, dest): &(LoopOp, Dest)| dest.place == id;
         if let Some((op, dest)) =
             self.waiting.iter().position(here).and_then(|at| self.waiting.remove(at))
         {
@@ -167,7 +192,7 @@ impl State {
     }
 
     /// Removes a target and its timer.
-    pub(crate) fn remove(&mut self, id: SourceId) -> Option<Target> {
+    pub(crate) fn remove(&mut self, id: Place) -> Option<Target> {
         if let Some(timer) = self.targets.timer(id) {
             self.timers.cancel(timer);
         }

@@ -6,20 +6,28 @@
 use slab::Slab;
 use uring::OpId;
 
-use super::{
-    Cx,
-    source::{Source, SourceId},
-};
+use super::{Cx, source::Source};
 use crate::{
     op::{LoopItem, LoopOutput},
     timer::TimerId,
 };
 
+/// The place of a target on its loop; never used again after the target was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    key: u32,
+    generation: u32,
+}
+
+impl Place {
+    /// Where no target ever is: its generation is not used.
+    pub(crate) const NOWHERE: Self = Self { key: u32::MAX, generation: 0 };
+}
+
 /// Where the completions of an operation go: the context that the ring keeps for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dest {
-    pub(crate) key: u32,
-    pub(crate) generation: u32,
+    pub(crate) place: Place,
     pub(crate) tag: u32,
 }
 
@@ -58,29 +66,30 @@ pub(crate) struct Targets {
 
 impl Targets {
     /// The id that the next target will have.
-    pub(crate) fn upcoming(&self) -> SourceId {
+    pub(crate) fn upcoming(&self) -> Place {
         let key = u32::try_from(self.entries.vacant_key()).expect("fewer than 2^32 targets");
-        SourceId { key, generation: self.generation.wrapping_add(1) }
+        // 0 is nobody's
+        Place { key, generation: self.generation.wrapping_add(1).max(1) }
     }
 
-    pub(crate) fn insert(&mut self, target: Target) -> SourceId {
+    pub(crate) fn insert(&mut self, target: Target) -> Place {
         let id = self.upcoming();
         self.generation = id.generation;
         self.entries.insert(Entry { generation: id.generation, target, op: None, timer: None });
         id
     }
 
-    fn entry(&mut self, id: SourceId) -> Option<&mut Entry> {
+    fn entry(&mut self, id: Place) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(id.key as usize)?;
         (entry.generation == id.generation).then_some(entry)
     }
 
-    pub(crate) fn contains(&mut self, id: SourceId) -> bool {
+    pub(crate) fn contains(&mut self, id: Place) -> bool {
         self.entry(id).is_some()
     }
 
     /// Whether this is a source, here or in its own call; closures only have operations.
-    pub(crate) fn is_source(&mut self, id: SourceId) -> bool {
+    pub(crate) fn is_source(&mut self, id: Place) -> bool {
         self.entry(id).is_some_and(|entry| match entry.target {
             Target::Source(_) => true,
             Target::Busy => entry.op.is_none(),
@@ -88,35 +97,35 @@ impl Targets {
         })
     }
 
-    pub(crate) fn op(&mut self, id: SourceId) -> Option<OpId> {
+    pub(crate) fn op(&mut self, id: Place) -> Option<OpId> {
         self.entry(id)?.op
     }
 
-    pub(crate) fn set_op(&mut self, id: SourceId, op: OpId) {
+    pub(crate) fn set_op(&mut self, id: Place, op: OpId) {
         if let Some(entry) = self.entry(id) {
             entry.op = Some(op);
         }
     }
 
-    pub(crate) fn timer(&mut self, id: SourceId) -> Option<TimerId> {
+    pub(crate) fn timer(&mut self, id: Place) -> Option<TimerId> {
         self.entry(id)?.timer
     }
 
-    pub(crate) fn set_timer(&mut self, id: SourceId, timer: TimerId) {
+    pub(crate) fn set_timer(&mut self, id: Place, timer: TimerId) {
         if let Some(entry) = self.entry(id) {
             entry.timer = Some(timer);
         }
     }
 
     /// Takes a target out for a call; its place stays reserved.
-    pub(crate) fn borrow(&mut self, id: SourceId) -> Option<Target> {
+    pub(crate) fn borrow(&mut self, id: Place) -> Option<Target> {
         let entry = self.entry(id)?;
         Some(std::mem::replace(&mut entry.target, Target::Busy))
     }
 
     /// Puts a target back after its call, unless it was removed during it: then it comes back, to
     /// be dropped where the caller can guard against its drop.
-    pub(crate) fn restore(&mut self, id: SourceId, target: Target) -> Option<Target> {
+    pub(crate) fn restore(&mut self, id: Place, target: Target) -> Option<Target> {
         match self.entry(id) {
             Some(entry) => {
                 entry.target = target;
@@ -127,15 +136,15 @@ impl Targets {
     }
 
     /// Removes a target; it comes back to be dropped, except during its own call.
-    pub(crate) fn remove(&mut self, id: SourceId) -> Option<Target> {
+    pub(crate) fn remove(&mut self, id: Place) -> Option<Target> {
         self.entry(id)?;
         Some(self.entries.remove(id.key as usize).target)
     }
 
     /// The sources that are here now.
-    pub(crate) fn sources(&self) -> Vec<SourceId> {
+    pub(crate) fn sources(&self) -> Vec<Place> {
         let sources = self.entries.iter().filter(|(_, e)| matches!(e.target, Target::Source(_)));
-        let id = |(key, entry): (usize, &Entry)| SourceId {
+        let id = |(key, entry): (usize, &Entry)| Place {
             key: u32::try_from(key).unwrap_or(u32::MAX),
             generation: entry.generation,
         };
@@ -155,12 +164,8 @@ impl Targets {
 }
 
 impl Dest {
-    pub(crate) const fn of(id: SourceId, tag: u32) -> Self {
-        Self { key: id.key, generation: id.generation, tag }
-    }
-
-    pub(crate) const fn id(self) -> SourceId {
-        SourceId { key: self.key, generation: self.generation }
+    pub(crate) const fn of(place: Place, tag: u32) -> Self {
+        Self { place, tag }
     }
 }
 

@@ -6,9 +6,9 @@ use uring::{Cqe, Event, SqFlags};
 
 use super::{
     command::Command,
-    source::{Source, SourceEvent, SourceId},
+    source::{Source, SourceEvent},
     state::{Alarm, BELL, State},
-    target::{Arrival, Dest, Target},
+    target::{Arrival, Dest, Place, Target},
 };
 use crate::{stats::Stats, task};
 
@@ -31,10 +31,11 @@ impl State {
 
     /// The first half of a turn: calls what can be called now, and says whether there was any.
     pub(crate) fn run_ready(&mut self) -> bool {
+        self.clock.moves();
         self.stats.turns += 1;
         let called = |stats: &Stats| stats.commands + stats.polls + stats.timers;
         let before = called(&self.stats);
-        let queued = !self.pokes.is_empty() || !self.refused.is_empty();
+        let queued = !self.pokes.is_empty() || self.has_refusals();
         self.run_commands();
         self.run_tasks();
         self.run_timers();
@@ -68,11 +69,12 @@ impl State {
     pub(crate) fn run_command(&mut self) -> bool {
         let Ok(command) = self.commands.try_recv() else { return false };
         self.stats.commands += 1;
+        self.refusals = 0;
         match command {
             Command::Run(call) => {
                 self.guard(call);
             }
-            Command::Poke(source) => self.call_source(source, SourceEvent::Poked),
+            Command::Poke(source) => self.call_source(self.place(source), SourceEvent::Poked),
             Command::Shutdown(deadline) => self.begin_shutdown(deadline),
         }
         true
@@ -100,7 +102,8 @@ impl State {
         if self.timers.next().is_none() {
             return; // and no clock is read
         }
-        let now = Instant::now();
+        let now = self.clock.now();
+        self.timers.begin(now);
         for _ in 0..BUDGET {
             let Some(alarm) = self.timers.pop_due(now) else { break };
             self.stats.timers += 1;
@@ -114,6 +117,7 @@ impl State {
                 Alarm::Cancel(id) => self.cancel(id),
             }
         }
+        self.timers.end();
     }
 
     fn run_pokes(&mut self) {
@@ -128,6 +132,10 @@ impl State {
     pub(crate) fn run_refused(&mut self) {
         // All, without a budget: commands that submit more than it while the loop shuts down would
         // never let it end. Those that are refused meanwhile have their turn in the next one.
+        if !self.has_refusals() {
+            return;
+        }
+        self.refusals += u32::from(self.stopping.is_some());
         for _ in 0..self.refused.len() {
             if let Some((output, dest)) = self.refused.pop_front() {
                 if self.stopping.is_some() {
@@ -141,7 +149,7 @@ impl State {
     /// Whether all that is left to do comes with a completion or over the bell.
     fn may_sleep(&self) -> bool {
         self.pokes.is_empty()
-            && self.refused.is_empty()
+            && !self.has_refusals()
             && self.bell_armed
             // what waits for room goes when a completion makes some
             && (self.waiting.is_empty() || self.room() == 0)
@@ -164,8 +172,11 @@ impl State {
             self.shared.bell.doze.lie_down();
             sleep = self.is_idle();
         }
-        let until = [nearest, until, self.stopping].into_iter().flatten().min();
+        // the deadline of a shutdown wakes once: whoever turns the loop by hand may go on after it
+        let stopping = self.stopping.filter(|deadline| *deadline > self.clock.now());
+        let until = [nearest, until, stopping].into_iter().flatten().min();
         let result = self.ring.wait(sleep.into(), until);
+        self.clock.moves();
         self.shared.bell.doze.get_up();
         self.stats.enters = self.ring.stats().enters;
         self.stats.stale += self.ring.stats().stale - self.stale_seen;
@@ -185,7 +196,7 @@ impl State {
                 Event::Item { id, ctx, item, .. } => {
                     let dest = *ctx;
                     self.stats.completions += 1;
-                    if !self.targets.contains(dest.id()) {
+                    if !self.targets.contains(dest.place) {
                         // nobody is left to end it; if this fails, its next item tries again
                         let _cancelled = self.ring.cancel(id);
                     }
@@ -210,6 +221,7 @@ impl State {
         if self.stopping.is_none() {
             return;
         }
+        self.refusals = 0;
         if was_cancelled(cqe) {
             self.report.cancelled += 1;
         } else {
@@ -218,7 +230,7 @@ impl State {
     }
 
     fn dispatch(&mut self, dest: Dest, arrival: Arrival) {
-        let id = dest.id();
+        let id = dest.place;
         match (self.targets.borrow(id), arrival) {
             (Some(Target::Source(source)), arrival) => {
                 let tag = dest.tag;
@@ -260,7 +272,7 @@ impl State {
         }
     }
 
-    pub(crate) fn call_source(&mut self, id: SourceId, event: SourceEvent) {
+    pub(crate) fn call_source(&mut self, id: Place, event: SourceEvent) {
         match self.targets.borrow(id) {
             Some(Target::Source(source)) => self.run_source(id, source, event),
             Some(target) => {
@@ -270,7 +282,7 @@ impl State {
         }
     }
 
-    fn run_source(&mut self, id: SourceId, mut source: Box<dyn Source>, event: SourceEvent) {
+    fn run_source(&mut self, id: Place, mut source: Box<dyn Source>, event: SourceEvent) {
         let panicked = self.guard(|cx| source.on_event(event, cx)).is_none();
         if panicked {
             // its invariants may be broken: it does not get another event

@@ -13,7 +13,7 @@ use slab::Slab;
 
 use ready::{Queued, Task};
 
-use crate::remote::shared::Shared;
+use crate::{home::Home, remote::shared::Shared};
 
 pub(crate) mod ready;
 
@@ -50,8 +50,8 @@ struct Entry {
 }
 
 /// The futures of one loop.
-#[derive(Default)]
 pub(crate) struct Tasks {
+    home: Home,
     entries: Slab<Entry>,
     serial: u64,
     /// Taken from `Ready` in one go, so that a task that wakes itself goes to the back of the
@@ -60,11 +60,15 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
+    pub(crate) const fn new(home: Home) -> Self {
+        Self { home, entries: Slab::new(), serial: 0, batch: Vec::new() }
+    }
+
     /// Takes a future, to be polled in the next turn.
     pub(crate) fn spawn(&mut self, shared: &Arc<Shared>, future: Local) -> Task {
         self.serial += 1;
         let entry = self.entries.vacant_entry();
-        let task = Task { key: entry.key(), serial: self.serial };
+        let task = Task { key: entry.key(), serial: self.serial, home: self.home };
         let queued = Queued::new();
         let woken = Arc::new(Woken { task, queued, shared: Arc::clone(shared) });
         entry.insert(Entry { serial: task.serial, future: Some(future), woken });
@@ -74,7 +78,8 @@ impl Tasks {
 
     /// Takes a task out; its future comes back to be dropped.
     pub(crate) fn abort(&mut self, task: Task) -> Option<Local> {
-        self.entries.get(task.key).filter(|entry| entry.serial == task.serial)?;
+        let found = self.entries.get(task.key).filter(|entry| entry.serial == task.serial);
+        found.filter(|_| task.home == self.home)?;
         self.entries.remove(task.key).future
     }
 

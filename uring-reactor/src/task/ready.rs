@@ -2,13 +2,17 @@
 
 use parking_lot::Mutex;
 
-use crate::sync::{AtomicBool, Ordering};
+use crate::{
+    home::Home,
+    sync::{AtomicBool, Ordering},
+};
 
-/// Names a task of a loop, to [`abort`](crate::Cx::abort) it.
+/// Names a task of a loop, to [`abort`](crate::Cx::abort) it. To another loop it means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Task {
     pub(super) key: usize,
     pub(super) serial: u64,
+    pub(super) home: Home,
 }
 
 /// The tasks that were woken, in that order. Any thread may push.

@@ -1,23 +1,26 @@
 //! Several loops.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     net::{TcpListener, TcpStream},
     os::fd::OwnedFd,
+    rc::Rc,
     sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 
 use testing::{LONG, get, rounds};
 use uring_reactor::{
-    EventLoop, Reactor, SourceEvent,
+    Cx, EventLoop, LoopOp, Reactor, SourceEvent,
     uring::{
         Current, Operation as _, SetupFlags,
-        op::{AcceptMulti, Nop, Read},
+        op::{AcceptMulti, Close, Nop, Read},
     },
 };
 
-use crate::util::{Call, on_loop, pipe, reactor};
+use crate::util::{Call, event_loop, on_loop, pipe, reactor, turns_for, turns_until};
 
 #[test]
 fn handles_lead_to_the_loops_in_turns() {
@@ -135,4 +138,55 @@ fn two_loops_on_one_thread_do_not_mix_up_their_results() {
     assert!(receiver.try_iter().all(|number| number == 1));
     assert_eq!(first.shutdown(LONG).unwrap().stats.completions, 10);
     assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [0; 10]);
+}
+
+#[test]
+fn an_id_of_one_loop_means_nothing_to_another() {
+    need_loops!();
+    let [mut ours, mut theirs] = [event_loop(), event_loop()];
+    let told = Rc::new(RefCell::new(Vec::new()));
+    // the same of each, so that the ids differ in nothing but the loop
+    let make = |event_loop: &mut EventLoop, name: &'static str| {
+        let (reader, writer) = pipe();
+        let told = Rc::clone(&told);
+        event_loop.with(|cx| {
+            let heard = Rc::clone(&told);
+            let source = cx.add_source(Call(move |event, _: &mut Cx<'_>| {
+                heard.borrow_mut().push(format!("{name} {event:?}"));
+            }));
+            let timer = cx.after(Duration::from_millis(1), {
+                let told = Rc::clone(&told);
+                move |_| told.borrow_mut().push(format!("{name} timer"))
+            });
+            let task = cx.spawn({
+                let told = Rc::clone(&told);
+                async move { told.borrow_mut().push(format!("{name} task")) }
+            });
+            let read = cx.submit(Read::new(reader, vec![0; 1], Current), move |(result, ..), _| {
+                told.borrow_mut().push(format!("{name} read {:?}", result.ok()));
+            });
+            (source, timer, task, read, writer)
+        })
+    };
+    let (source, timer, task, read, _writer) = make(&mut theirs, "theirs");
+    let mut mine = make(&mut ours, "ours");
+    assert_ne!((source, timer, task), (mine.0, mine.1, mine.2));
+    ours.with(|cx| {
+        assert!(!cx.cancel_timer(timer));
+        cx.abort(task);
+        cx.cancel(read);
+        cx.poke(source);
+        cx.timer_for(source, 7, cx.now());
+        cx.handle().poke(source).unwrap();
+        cx.remove_source(source);
+        let refused = cx.submit_for(source, 0, LoopOp::from(Close::new(testing::pipe().0)));
+        assert!(refused.unwrap_err().to_string().contains("another ring"));
+    });
+    turns_for(&mut ours, Duration::from_millis(10));
+    std::io::Write::write_all(&mut mine.4, b"x").unwrap();
+    turns_until(&mut ours, || told.borrow().len() == 3);
+    assert_eq!(told.take(), ["ours task", "ours timer", "ours read Some(1)"]);
+    ours.with(|cx| cx.poke(mine.0));
+    ours.turn(None).unwrap();
+    assert_eq!(told.take(), ["ours Poked"], "it is still there");
 }

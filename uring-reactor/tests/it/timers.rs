@@ -7,7 +7,10 @@ use std::{
 };
 
 use testing::get;
-use uring_reactor::{Cx, SourceEvent};
+use uring_reactor::{
+    Cx, SourceEvent,
+    uring::{Current, op::Read},
+};
 
 use crate::util::{Call, event_loop, reactor, turns_for, turns_until};
 
@@ -134,4 +137,95 @@ fn a_source_hears_its_timers_with_their_tags_and_not_those_of_its_predecessor() 
     });
     turns_until(&mut event_loop, || tags.borrow().len() == 2);
     assert_eq!(*tags.borrow(), [('a', 1), ('b', 3)]);
+}
+
+#[test]
+fn a_timer_that_sets_itself_again_in_the_past_runs_once_a_turn_and_starves_nobody() {
+    need_loops!();
+    fn again(cx: &mut Cx<'_>, at: Instant, times: Rc<Cell<u64>>) {
+        times.set(times.get() + 1);
+        cx.at(at, move |cx| again(cx, at, times));
+    }
+    let mut event_loop = event_loop();
+    let times = Rc::new(Cell::new(0));
+    let fired = Rc::new(Cell::new(false));
+    let due = Instant::now() + Duration::from_millis(5);
+    event_loop.with(|cx| {
+        let (times, fired) = (Rc::clone(&times), Rc::clone(&fired));
+        again(cx, Instant::now(), times);
+        cx.at(due, move |_| fired.set(true));
+    });
+    let mut turns = 0;
+    while Instant::now() < due {
+        event_loop.turn(None).unwrap();
+        turns += 1;
+        assert!(times.get() <= turns + 1, "{} times in {turns} turns", times.get());
+    }
+    for _ in 0..2 {
+        event_loop.turn(None).unwrap();
+    }
+    assert!(fired.get(), "the other timer is due for two turns");
+}
+
+#[test]
+fn more_due_timers_than_a_turn_fires_do_not_starve_one_another() {
+    need_loops!();
+    fn again(cx: &mut Cx<'_>, times: Rc<Cell<u64>>) {
+        times.set(times.get() + 1);
+        let past = cx.now().checked_sub(Duration::from_secs(1)).unwrap();
+        cx.at(past, move |cx| again(cx, times));
+    }
+    let mut event_loop = event_loop();
+    let counts: Vec<_> = (0..1000).map(|_| Rc::new(Cell::new(0))).collect();
+    event_loop.with(|cx| counts.iter().for_each(|count| again(cx, Rc::clone(count))));
+    for _ in 0..400 {
+        event_loop.turn(None).unwrap();
+    }
+    let counts: Vec<_> = counts.iter().map(|count| count.get()).collect();
+    let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+    assert!(*least >= 100 && most - least <= 1, "{least} to {most} times");
+}
+
+#[test]
+fn the_clock_stands_still_in_a_turn_and_goes_on_after_it() {
+    need_loops!();
+    let mut event_loop = event_loop();
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    event_loop.with(|cx| {
+        let before = Instant::now();
+        assert!(cx.now() >= before.checked_sub(Duration::from_secs(1)).unwrap());
+        for _ in 0..3 {
+            let seen = Rc::clone(&seen);
+            cx.after(Duration::ZERO, move |cx| {
+                while Instant::now() <= cx.now() {}
+                seen.borrow_mut().push(cx.now());
+            });
+        }
+    });
+    turns_until(&mut event_loop, || seen.borrow().len() == 3);
+    let seen = seen.take();
+    assert!(seen[0] == seen[1] && seen[1] == seen[2], "{seen:?}");
+    let before = Instant::now();
+    assert!(event_loop.with(|cx| cx.now()) >= before, "it was read anew");
+}
+
+#[test]
+fn a_turn_past_the_deadline_of_a_shutdown_sleeps() {
+    need_loops!();
+    let mut event_loop = event_loop();
+    let (reader, _writer) = crate::util::pipe();
+    event_loop.with(|cx| {
+        let read = Read::new(reader, vec![0; 1], Current);
+        cx.submit(read, |_, _| ());
+        cx.handle().shutdown(Duration::ZERO).unwrap();
+    });
+    turns_for(&mut event_loop, Duration::from_millis(20));
+    let before = event_loop.with(|cx| cx.stats());
+    let start = Instant::now();
+    for _ in 0..3 {
+        event_loop.turn(Some(Instant::now() + Duration::from_millis(30))).unwrap();
+    }
+    assert!(start.elapsed() >= Duration::from_millis(60), "{:?}", start.elapsed());
+    let after = event_loop.with(|cx| cx.stats());
+    assert!(after.enters - before.enters <= 6, "{before}; {after}");
 }
