@@ -8,7 +8,7 @@ use std::{
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What a loop has done since it was made.
+        /// What a loop has done since it was made: all but `waiting` only grow.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Stats {
@@ -70,6 +70,12 @@ counters! {
     overflows,
     /// Multishot operations that ended early and were submitted again.
     rearms,
+    /// Times that an operation found as many in flight as the loop was made for.
+    full,
+    /// How many operations and sources wait for room now.
+    waiting,
+    /// Operations and sources that have waited for room and got it.
+    drained,
     /// Commands from other threads.
     commands,
     /// Times that another thread had to wake the loop.

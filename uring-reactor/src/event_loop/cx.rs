@@ -124,7 +124,8 @@ impl Cx<'_> {
     /// # Errors
     ///
     /// [`Rejected`] gives it back if as many operations are in flight as the loop was made for, or
-    /// if the source is another loop's.
+    /// if the source is another loop's. [`wait_for_room`](Self::wait_for_room) tells when to try
+    /// again.
     pub fn submit_for(
         &mut self,
         source: SourceId,
@@ -136,6 +137,21 @@ impl Cx<'_> {
         }
         let result = self.state.submit(op.into(), Dest::of(source.place, tag));
         result.map_err(|Rejected { op, reason, .. }| Rejected { op, ctx: (), reason })
+    }
+
+    /// Tells a source once when there is room for an operation:
+    /// [`SourceEvent::Room`](crate::SourceEvent::Room). For one whose operation came back, or that
+    /// has stopped making work, such as a listener that accepts no more.
+    ///
+    /// All who wait for room wait in one queue, operations of closures among them, and nothing
+    /// ticks meanwhile. A source is told when its turn has come and there is a place; if it does not
+    /// take it, the next is told. One that submits without waiting, such as in the call that tells
+    /// it of an end, may use the place that this end has left. To wait twice is to wait once.
+    pub fn wait_for_room(&mut self, source: SourceId) {
+        let place = self.state.place(source);
+        if self.state.targets.is_source(place) {
+            self.state.wait_for_room(place);
+        }
     }
 
     /// Calls a source soon, in this turn or the next, and not inside of this call:
@@ -215,6 +231,6 @@ impl Cx<'_> {
     /// What the loop has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.state.stats
+        Stats { waiting: self.state.waiting.len() as u64, ..self.state.stats }
     }
 }

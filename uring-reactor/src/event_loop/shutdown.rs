@@ -9,7 +9,7 @@ use std::{
 use super::{
     copy,
     source::SourceEvent,
-    state::{State, catch},
+    state::{State, Waiter, catch},
 };
 use crate::{end::Cause, stats::Report};
 
@@ -33,8 +33,15 @@ impl State {
         for source in self.targets.sources() {
             self.call_source(source, SourceEvent::Shutdown);
         }
-        for (op, dest) in std::mem::take(&mut self.waiting) {
-            self.refuse(op, dest, io::Error::from_raw_os_error(libc::ECANCELED));
+        for waiter in mem::take(&mut self.waiting) {
+            match waiter {
+                Waiter::Op(waiter) => {
+                    let (op, dest) = *waiter;
+                    self.refuse(op, dest, io::Error::from_raw_os_error(libc::ECANCELED));
+                }
+                // it may have something to finish with
+                Waiter::Source(_) => self.waiting.push_back(waiter),
+            }
         }
         self.cancel_all();
     }
@@ -47,7 +54,7 @@ impl State {
     /// Whether a callback is still to be called.
     fn owes_results(&self) -> bool {
         let bell = u32::from(self.bell_armed);
-        self.ring.in_flight() > bell || !self.waiting.is_empty() || self.has_refusals()
+        self.ring.in_flight() > bell || self.has_refusals()
     }
 
     /// Runs until all operations have ended, or until the deadline, which a command may move.

@@ -38,6 +38,9 @@ pub enum SourceEvent {
         /// The tag that the source set it with.
         tag: u32,
     },
+    /// There is room for an operation: the answer to
+    /// [`Cx::wait_for_room`](crate::Cx::wait_for_room).
+    Room,
     /// Somebody called [`Cx::poke`](crate::Cx::poke) or [`Handle::poke`](crate::Handle::poke).
     Poked,
     /// The loop is shutting down: what is in flight is being cancelled.
@@ -61,6 +64,7 @@ impl fmt::Debug for SourceEvent {
             Self::Item { tag, .. } => write!(f, "Item({tag})"),
             Self::Done { tag, .. } => write!(f, "Done({tag})"),
             Self::Timer { tag } => write!(f, "Timer({tag})"),
+            Self::Room => f.write_str("Room"),
             Self::Poked => f.write_str("Poked"),
             Self::Shutdown => f.write_str("Shutdown"),
         }

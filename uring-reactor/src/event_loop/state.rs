@@ -15,7 +15,7 @@ use uring::{Offset, OpId, Operation, Pool, Reason, Rejected, Ring, op};
 use super::{
     Cx,
     command::Command,
-    source::SourceId,
+    source::{SourceEvent, SourceId},
     target::{Dest, Place, Target, Targets},
 };
 use crate::{
@@ -35,6 +35,14 @@ pub(crate) enum Alarm {
     Cancel(Place),
 }
 
+/// Who waits for room.
+pub(crate) enum Waiter {
+    /// An operation that goes by itself: boxed, because most who wait are sources.
+    Op(Box<(LoopOp, Dest)>),
+    /// A source that wants to be told.
+    Source(Place),
+}
+
 pub(crate) struct State {
     pub(crate) ring: Ring<LoopOp, Dest>,
     /// After the ring: its operations hold the pool until they are drained.
@@ -44,8 +52,8 @@ pub(crate) struct State {
     pub(crate) tasks: Tasks,
     /// Sources that asked to be called in the next turn.
     pub(crate) pokes: VecDeque<Place>,
-    /// Operations that found the ring full, oldest first.
-    pub(crate) waiting: VecDeque<(LoopOp, Dest)>,
+    /// Who found the ring full, oldest first.
+    pub(crate) waiting: VecDeque<Waiter>,
     /// Operations that ended without the kernel, for the next turn: no callback runs inside
     /// another's call.
     pub(crate) refused: VecDeque<(LoopOutput, Dest)>,
@@ -105,6 +113,7 @@ impl State {
         dest: Dest,
     ) -> Result<OpId, Rejected<LoopOp, Dest>> {
         if self.room() == 0 {
+            self.stats.full += 1;
             let reason = Reason::Full { capacity: self.ring.capacity() - 1 };
             return Err(Rejected { op, ctx: dest, reason });
         }
@@ -124,9 +133,10 @@ impl State {
             self.refuse(op, dest, io::Error::from_raw_os_error(libc::ECANCELED));
         } else if self.waiting.is_empty() {
             let left = self.try_submit(op, dest);
-            self.waiting.extend(left);
+            self.waiting.extend(left.map(|left| Waiter::Op(Box::new(left))));
         } else {
-            self.waiting.push_back((op, dest));
+            self.stats.full += 1;
+            self.waiting.push_back(Waiter::Op(Box::new((op, dest))));
         }
     }
 
@@ -153,13 +163,37 @@ impl State {
         !self.refused.is_empty() && self.refusals < REFUSALS_MAX
     }
 
-    /// Submits what found the ring full, as far as there is room now.
-    pub(crate) fn retry_waiting(&mut self) {
-        while self.room() > 0 {
-            let Some((op, dest)) = self.waiting.pop_front() else { break };
-            if let Some(left) = self.try_submit(op, dest) {
-                self.waiting.push_front(left);
-                break;
+    /// Tells a source when there is room, after those that wait already.
+    pub(crate) fn wait_for_room(&mut self, source: Place) {
+        if self.targets.begin_waiting(source) {
+            self.waiting.push_back(Waiter::Source(source));
+        }
+    }
+
+    /// Submits what found the ring full and tells who waits, in their order, as far as there is
+    /// room now. Who is told may take it or leave it.
+    pub(crate) fn serve_waiting(&mut self) {
+        // those that wait again have their turn in the next one
+        for _ in 0..self.waiting.len() {
+            if self.room() == 0 {
+                return;
+            }
+            match self.waiting.pop_front() {
+                Some(Waiter::Op(waiter)) => {
+                    let (op, dest) = *waiter;
+                    if let Some(left) = self.try_submit(op, dest) {
+                        self.waiting.push_front(Waiter::Op(Box::new(left)));
+                        return;
+                    }
+                    self.stats.drained += 1;
+                }
+                Some(Waiter::Source(source)) if self.targets.end_waiting(source) => {
+                    self.stats.drained += 1;
+                    self.call_source(source, SourceEvent::Room);
+                }
+                // it was removed meanwhile
+                Some(Waiter::Source(_)) => {}
+                None => return,
             }
         }
     }
@@ -171,10 +205,13 @@ impl State {
             let _cancelled = self.ring.cancel(op);
             return;
         }
-        let here = |(_, dest): &(LoopOp, Dest)| dest.place == id;
-        if let Some((op, dest)) =
-            self.waiting.iter().position(here).and_then(|at| self.waiting.remove(at))
-        {
+        let here = |waiter: &Waiter| match waiter {
+            Waiter::Op(waiter) => waiter.1.place == id,
+            Waiter::Source(_) => false,
+        };
+        let at = self.waiting.iter().position(here);
+        if let Some(Waiter::Op(waiter)) = at.and_then(|at| self.waiting.remove(at)) {
+            let (op, dest) = *waiter;
             self.refuse(op, dest, io::Error::from_raw_os_error(libc::ECANCELED));
         }
     }

@@ -55,6 +55,8 @@ struct Entry {
     op: Option<OpId>,
     /// The timer that cancels it.
     timer: Option<TimerId>,
+    /// It waits for room.
+    waits: bool,
 }
 
 /// The slab, with a generation for each place: a key alone would be mistaken for its successor.
@@ -75,7 +77,8 @@ impl Targets {
     pub(crate) fn insert(&mut self, target: Target) -> Place {
         let id = self.upcoming();
         self.generation = id.generation;
-        self.entries.insert(Entry { generation: id.generation, target, op: None, timer: None });
+        let generation = id.generation;
+        self.entries.insert(Entry { generation, target, op: None, timer: None, waits: false });
         id
     }
 
@@ -115,6 +118,16 @@ impl Targets {
         if let Some(entry) = self.entry(id) {
             entry.timer = Some(timer);
         }
+    }
+
+    /// A source begins to wait for room; says whether it did not already.
+    pub(crate) fn begin_waiting(&mut self, id: Place) -> bool {
+        self.entry(id).is_some_and(|entry| !std::mem::replace(&mut entry.waits, true))
+    }
+
+    /// A source waits no longer; says whether it did.
+    pub(crate) fn end_waiting(&mut self, id: Place) -> bool {
+        self.entry(id).is_some_and(|entry| std::mem::replace(&mut entry.waits, false))
     }
 
     /// Takes a target out for a call; its place stays reserved.

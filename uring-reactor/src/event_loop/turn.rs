@@ -33,7 +33,7 @@ impl State {
     pub(crate) fn run_ready(&mut self) -> bool {
         self.clock.moves();
         self.stats.turns += 1;
-        let called = |stats: &Stats| stats.commands + stats.polls + stats.timers;
+        let called = |stats: &Stats| stats.commands + stats.polls + stats.timers + stats.drained;
         let before = called(&self.stats);
         let queued = !self.pokes.is_empty() || self.has_refusals();
         self.run_commands();
@@ -41,6 +41,7 @@ impl State {
         self.run_timers();
         self.run_pokes();
         self.run_refused();
+        self.serve_waiting();
         queued || called(&self.stats) != before
     }
 
@@ -49,12 +50,17 @@ impl State {
         if !self.bell_armed {
             self.arm_bell();
         }
-        self.retry_waiting();
         self.pool.reclaim();
         self.enter(may_sleep, until)?;
         self.run_completions();
-        self.shared.published.store(&self.stats);
+        self.publish();
         Ok(())
+    }
+
+    /// Shows the counters to other threads.
+    fn publish(&mut self) {
+        self.stats.waiting = self.waiting.len() as u64;
+        self.shared.published.store(&self.stats);
     }
 
     fn run_commands(&mut self) {
@@ -168,7 +174,7 @@ impl State {
         let nearest = self.timers.next();
         let mut sleep = may_sleep && self.may_sleep();
         if sleep {
-            self.shared.published.store(&self.stats);
+            self.publish();
             self.shared.bell.doze.lie_down();
             sleep = self.is_idle();
         }

@@ -5,11 +5,12 @@ use std::{
     io::Write as _,
     rc::Rc,
     sync::mpsc,
+    time::{Duration, Instant},
 };
 
 use testing::{get, rounds};
 use uring_reactor::{
-    Cx, EventLoop, LoopOp, Reactor,
+    Cx, EventLoop, LoopOp, Reactor, SourceEvent,
     uring::{
         Current,
         op::{Nop, Read, Recv},
@@ -120,4 +121,96 @@ fn more_operations_than_one_submission_holds_all_go() {
     });
     turns_until(&mut event_loop, || done.get() == count);
     assert_eq!(event_loop.with(|cx| cx.room()), 50);
+}
+
+#[test]
+fn who_waits_for_room_gets_it_in_order_and_nothing_ticks_meanwhile() {
+    need_loops!();
+    let mut event_loop = EventLoop::builder().operations(2).build().unwrap();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let mut writers = Vec::new();
+    let sources: Vec<_> = (0..4)
+        .map(|name| {
+            let told = Rc::clone(&told);
+            let (socket, peer) = sockets();
+            writers.push(peer);
+            event_loop.with(|cx| {
+                cx.add_source_with(|id| {
+                    Call(move |event, cx: &mut Cx<'_>| match event {
+                        SourceEvent::Poked => {
+                            let recv = Recv::new(socket.clone(), vec![0; 1]);
+                            if cx.submit_for(id, 0, recv).is_err() {
+                                cx.wait_for_room(id);
+                                cx.wait_for_room(id); // is to wait once
+                            }
+                        }
+                        SourceEvent::Room => {
+                            told.borrow_mut().push(name);
+                            let recv = Recv::new(socket.clone(), vec![0; 1]);
+                            cx.submit_for(id, 0, recv).expect("it was told of room");
+                        }
+                        _ => {}
+                    })
+                })
+            })
+        })
+        .collect();
+    event_loop.with(|cx| {
+        for source in &sources[..3] {
+            cx.poke(*source);
+        }
+    });
+    event_loop.turn(None).unwrap();
+    let closure = Rc::clone(&told);
+    event_loop.with(|cx| {
+        cx.submit(Nop::new(), move |_, _| closure.borrow_mut().push(9));
+        cx.poke(sources[3]);
+    });
+    event_loop.turn(None).unwrap();
+    let stats = event_loop.with(|cx| cx.stats());
+    assert_eq!((stats.full, stats.waiting, stats.drained), (3, 3, 0), "{stats}");
+    // who waits costs nothing: the turn sleeps to its end
+    let until = Instant::now() + Duration::from_millis(60);
+    event_loop.turn(Some(until)).unwrap();
+    assert!(Instant::now() >= until);
+    let after = event_loop.with(|cx| cx.stats());
+    assert_eq!((after.turns, after.timers), (stats.turns + 1, 0), "{after}");
+    assert!(after.enters <= stats.enters + 1, "{after}");
+    assert!(told.borrow().is_empty());
+    // each place that becomes free is the next one's
+    writers[0].write_all(b"x").unwrap();
+    turns_until(&mut event_loop, || told.borrow().len() == 1);
+    assert_eq!(*told.borrow(), [2]);
+    writers[1].write_all(b"x").unwrap();
+    turns_until(&mut event_loop, || told.borrow().len() == 3);
+    assert_eq!(*told.borrow(), [2, 9, 3]);
+    let stats = event_loop.with(|cx| cx.stats());
+    assert_eq!((stats.waiting, stats.drained), (0, 3), "{stats}");
+}
+
+#[test]
+fn a_source_that_leaves_the_room_or_is_gone_holds_nobody_up() {
+    need_loops!();
+    let mut event_loop = EventLoop::builder().operations(1).build().unwrap();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let (reader, mut writer) = pipe();
+    event_loop.with(|cx| {
+        cx.submit(Read::new(reader, vec![0; 1], Current), |_, _| {});
+        let sources = ["gone", "leaves it", "last"].map(|name| {
+            let told = Rc::clone(&told);
+            cx.add_source(Call(move |event, _: &mut Cx<'_>| {
+                told.borrow_mut().push(format!("{name} {event:?}"));
+            }))
+        });
+        for source in sources {
+            cx.wait_for_room(source);
+        }
+        cx.remove_source(sources[0]);
+    });
+    writer.write_all(b"x").unwrap();
+    turns_until(&mut event_loop, || told.borrow().len() == 2);
+    assert_eq!(*told.borrow(), ["leaves it Room", "last Room"]);
+    let limit = Instant::now() + Duration::from_millis(20);
+    event_loop.turn(Some(limit)).unwrap();
+    assert!(Instant::now() >= limit, "nobody waits any more");
 }
