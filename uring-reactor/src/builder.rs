@@ -175,7 +175,7 @@ impl Builder<EventLoop> {
     ///
     /// [`BuildError`] says what is missing, and what to do.
     pub fn build(self) -> Result<EventLoop, BuildError> {
-        Ok(EventLoop::of(self.settings.build_state(None)?))
+        EventLoop::with_signal(self.settings.build_state(None)?).map_err(BuildError::System)
     }
 
     /// Makes the loop share the worker threads of another ring.
@@ -184,7 +184,7 @@ impl Builder<EventLoop> {
     ///
     /// [`BuildError`] says what is missing, and what to do.
     pub fn build_sharing_workers_of(self, ring: BorrowedFd<'_>) -> Result<EventLoop, BuildError> {
-        Ok(EventLoop::of(self.settings.build_state(Some(ring))?))
+        EventLoop::with_signal(self.settings.build_state(Some(ring))?).map_err(BuildError::System)
     }
 }
 

@@ -23,6 +23,10 @@ pub enum BuildError {
     Pool(PoolError),
     /// The settings are impossible.
     BadSettings(&'static str),
+    /// So many loops were asked for, and there can be at most 8192: each has a thread and a ring.
+    TooManyLoops(usize),
+    /// Threads cannot have this name: it has a NUL in it.
+    BadName(String),
     /// A thread or a descriptor could not be made.
     System(io::Error),
 }
@@ -38,6 +42,12 @@ impl fmt::Display for BuildError {
             ),
             Self::Pool(error) => write!(f, "{error}"),
             Self::BadSettings(why) => f.write_str(why),
+            Self::TooManyLoops(loops) => {
+                write!(f, "a reactor has at most 8192 loops; {loops} were asked for")
+            }
+            Self::BadName(name) => {
+                write!(f, "threads cannot be named {name:?}; choose a name without NUL")
+            }
             Self::System(_) => f.write_str("cannot start an event loop"),
         }
     }
@@ -49,7 +59,10 @@ impl std::error::Error for BuildError {
             Self::Ring(error) => error.source(),
             Self::Pool(error) => error.source(),
             Self::System(error) => Some(error),
-            Self::TooOld { .. } | Self::BadSettings(_) => None,
+            Self::TooOld { .. }
+            | Self::BadSettings(_)
+            | Self::TooManyLoops(_)
+            | Self::BadName(_) => None,
         }
     }
 }
@@ -61,7 +74,9 @@ impl From<BuildError> for io::Error {
             BuildError::Pool(error) => error.into(),
             BuildError::System(error) => error,
             BuildError::TooOld { .. } => Self::new(io::ErrorKind::Unsupported, error),
-            BuildError::BadSettings(_) => Self::new(io::ErrorKind::InvalidInput, error),
+            BuildError::BadSettings(_) | BuildError::TooManyLoops(_) | BuildError::BadName(_) => {
+                Self::new(io::ErrorKind::InvalidInput, error)
+            }
         }
     }
 }

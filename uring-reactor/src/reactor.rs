@@ -30,6 +30,9 @@ const DROP_LIMIT: Duration = Duration::from_secs(5);
 /// How long beyond the limit of a shutdown its loops may take to say so.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// As many processors as Linux can have. More loops than processors are only in each other's way.
+const LOOPS_MAX: usize = 8192;
+
 struct Running {
     handle: Handle,
     thread: JoinHandle<()>,
@@ -87,6 +90,12 @@ impl Reactor {
             return Err(BuildError::BadSettings(
                 "a reactor has at least one loop; 0 were asked for",
             ));
+        }
+        if settings.loops > LOOPS_MAX {
+            return Err(BuildError::TooManyLoops(settings.loops));
+        }
+        if settings.name.contains('\0') {
+            return Err(BuildError::BadName(settings.name.clone()));
         }
         let ends = Arc::default();
         let mut reactor = Self { loops: Vec::new(), next: AtomicUsize::new(0), ends };
@@ -213,7 +222,7 @@ impl Reactor {
 }
 
 impl Builder<Reactor> {
-    /// How many loops there are, each on a thread of its own. The default is one.
+    /// How many loops there are, each on a thread of its own: 1 to 8192. The default is 1.
     pub fn loops(mut self, loops: usize) -> Self {
         self.settings.loops = loops;
         self

@@ -221,6 +221,12 @@ impl Cx<'_> {
         self.state.room()
     }
 
+    /// Calls what a user gave, such as a factory that a source has. A panic ends there and is
+    /// counted, as one of a callback is, and so is one of what it panicked with.
+    pub fn catch<R>(&mut self, call: impl FnOnce(&mut Cx<'_>) -> R) -> Option<R> {
+        self.state.guard(call)
+    }
+
     /// Whether the loop is shutting down. What a source submits now goes out and is cancelled at
     /// once; other operations end with `ECANCELED` without going out.
     #[must_use]

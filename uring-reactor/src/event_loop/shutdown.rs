@@ -10,6 +10,7 @@ use super::{
     copy,
     source::SourceEvent,
     state::{State, Waiter, catch},
+    turn::Sleep,
 };
 use crate::{end::Cause, stats::Report};
 
@@ -71,7 +72,7 @@ impl State {
                 self.cancel_all();
                 again = now + AGAIN;
             }
-            self.turn(true, Some(again))?;
+            self.turn(Sleep::Soundly, Some(again))?;
         }
     }
 }
@@ -102,7 +103,7 @@ impl State {
         }
         if result.is_ok() && self.owes_results() {
             // what was cancelled last has ended, and only has to be fetched
-            result = self.turn(false, None);
+            result = self.turn(Sleep::No, None);
         }
         let cause = match result {
             Ok(()) => Cause::Shutdown,

@@ -16,6 +16,16 @@ use crate::{stats::Stats, task};
 /// others.
 const BUDGET: usize = 256;
 
+/// How a turn waits if there is nothing to do.
+#[derive(Clone, Copy)]
+pub(crate) enum Sleep<'m> {
+    No,
+    /// Signals do not end it.
+    Soundly,
+    /// A signal ends it; with a mask, only with these blocked.
+    Lightly(Option<&'m libc::sigset_t>),
+}
+
 /// Whether an operation ended because it was cancelled; worker threads are interrupted.
 fn was_cancelled(cqe: Cqe) -> bool {
     let errno = cqe.result().err().and_then(|error| error.raw_os_error());
@@ -24,9 +34,9 @@ fn was_cancelled(cqe: Cqe) -> bool {
 
 impl State {
     /// Runs one turn. It sleeps, until `until` at the latest, if there is nothing to do.
-    pub(crate) fn turn(&mut self, may_sleep: bool, until: Option<Instant>) -> io::Result<()> {
+    pub(crate) fn turn(&mut self, sleep: Sleep<'_>, until: Option<Instant>) -> io::Result<()> {
         self.run_ready();
-        self.go(may_sleep, until)
+        self.go(sleep, until)
     }
 
     /// The first half of a turn: calls what can be called now, and says whether there was any.
@@ -46,15 +56,41 @@ impl State {
     }
 
     /// The second half: submits, waits, and calls what has completed.
-    pub(crate) fn go(&mut self, may_sleep: bool, until: Option<Instant>) -> io::Result<()> {
+    pub(crate) fn go(&mut self, sleep: Sleep<'_>, until: Option<Instant>) -> io::Result<()> {
         if !self.bell_armed {
             self.arm_bell();
         }
         self.pool.reclaim();
-        self.enter(may_sleep, until)?;
+        let entered = self.enter(sleep, until);
+        match entered {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
         self.run_completions();
         self.publish();
-        Ok(())
+        entered.map(drop)
+    }
+
+    /// Makes the ring's descriptor tell when a turn has something to do, and says when one has even
+    /// if it does not tell.
+    pub(crate) fn prepare_wait(&mut self) -> io::Result<Option<Instant>> {
+        if !self.bell_armed {
+            self.arm_bell();
+        }
+        let ready = self.enter(Sleep::No, None)?;
+        self.publish();
+        // as before a sleep: from here on, who sends a command rings
+        self.shared.bell.doze.lie_down();
+        if ready > 0 || !self.may_sleep() {
+            self.shared.bell.doze.get_up();
+            return Ok(Some(self.clock.now()));
+        }
+        Ok([self.timers.next(), self.deadline_ahead()].into_iter().flatten().min())
+    }
+
+    /// The deadline of a shutdown wakes once: whoever turns the loop by hand may go on after it.
+    fn deadline_ahead(&self) -> Option<Instant> {
+        self.stopping.filter(|deadline| *deadline > self.clock.now())
     }
 
     /// Shows the counters to other threads.
@@ -166,32 +202,33 @@ impl State {
         self.commands.is_empty() && self.shared.ready.is_empty()
     }
 
-    /// The one system call of a turn, if there is something to submit, to fetch or to wait for.
-    fn enter(&mut self, may_sleep: bool, until: Option<Instant>) -> io::Result<()> {
+    /// The one system call of a turn, if there is something to submit, to fetch or to wait for. Says
+    /// how much there is to look at.
+    fn enter(&mut self, how: Sleep<'_>, until: Option<Instant>) -> io::Result<u32> {
         if self.ring.sq_flags().contains(SqFlags::CQ_OVERFLOW) {
             self.stats.overflows += 1;
         }
         let nearest = self.timers.next();
-        let mut sleep = may_sleep && self.may_sleep();
+        let mut sleep = !matches!(how, Sleep::No) && self.may_sleep();
         if sleep {
             self.publish();
             self.shared.bell.doze.lie_down();
             sleep = self.is_idle();
         }
-        // the deadline of a shutdown wakes once: whoever turns the loop by hand may go on after it
-        let stopping = self.stopping.filter(|deadline| *deadline > self.clock.now());
-        let until = [nearest, until, stopping].into_iter().flatten().min();
-        let result = self.ring.wait(sleep.into(), until);
+        let until = [nearest, until, self.deadline_ahead()].into_iter().flatten().min();
+        let result = match how {
+            Sleep::Lightly(mask) if sleep => self.ring.wait_interruptible(1, until, mask),
+            _ => self.ring.wait(sleep.into(), until),
+        };
         self.clock.moves();
         self.shared.bell.doze.get_up();
         self.stats.enters = self.ring.stats().enters;
         self.stats.stale += self.ring.stats().stale - self.stale_seen;
         self.stale_seen = self.ring.stats().stale;
         match result {
-            Ok(_) => Ok(()),
             // the kernel is short of something: what has completed is dispatched, then again
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) => Ok(()),
-            Err(e) => Err(e),
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) => Ok(1),
+            result => result,
         }
     }
 

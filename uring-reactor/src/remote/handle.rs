@@ -69,6 +69,20 @@ impl Handle {
         self.request(move |cx| cx.submit_before(deadline, op, callback))
     }
 
+    /// Submits an operation that yields several times; `callback` runs on the loop with each item
+    /// (`Ok`) and, as the last, with the output (`Err`).
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the loop has ended.
+    pub fn submit_multi<O, F>(&self, op: O, callback: F) -> Result<Request, Closed<()>>
+    where
+        O: Operation<Item: 'static, Output: 'static> + Send + 'static,
+        F: FnMut(Result<O::Item, O::Output>, &mut Cx<'_>) + Send + 'static,
+    {
+        self.request(move |cx| cx.submit_multi(op, callback))
+    }
+
     fn request(
         &self,
         submit: impl FnOnce(&mut Cx<'_>) -> SourceId + Send + 'static,

@@ -8,7 +8,7 @@ use std::{
     fs::File,
     io::{self, Write},
     os::fd::{FromRawFd, OwnedFd},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use crate::sync::{AtomicU32, Ordering, fence};
@@ -58,18 +58,26 @@ pub(crate) struct Bell {
     pub(crate) doze: Doze,
     eventfd: Arc<OwnedFd>,
     rope: File,
+    /// Rung with it, for whoever waits for the loop from outside: see `Signal`.
+    outside: OnceLock<File>,
 }
 
 impl Bell {
     pub(crate) fn new() -> io::Result<Self> {
-        let eventfd = Arc::new(eventfd()?);
+        // Not `EFD_NONBLOCK`: a read of that would end with `EAGAIN` instead of waiting.
+        let eventfd = Arc::new(eventfd(0)?);
         let rope = File::from(eventfd.try_clone()?);
-        Ok(Self { doze: Doze::new(), eventfd, rope })
+        Ok(Self { doze: Doze::new(), eventfd, rope, outside: OnceLock::new() })
     }
 
     /// What the loop reads.
     pub(crate) fn eventfd(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.eventfd)
+    }
+
+    /// From now on this eventfd is rung, too.
+    pub(crate) fn ring_also(&self, eventfd: File) {
+        let _first = self.outside.set(eventfd);
     }
 
     /// Wakes the loop if it sleeps; says whether that took a system call.
@@ -78,17 +86,20 @@ impl Bell {
         if must {
             // It blocks only when 2^64 - 2 rings were not heard, and fails only when it is closed.
             let _written = (&self.rope).write(&1_u64.to_ne_bytes());
+            if let Some(mut outside) = self.outside.get() {
+                // it does not block, and fails when it was rung often enough
+                let _written = outside.write(&1_u64.to_ne_bytes());
+            }
         }
         must
     }
 }
 
-/// A counter that blocks a read while it is 0. Not `EFD_NONBLOCK`: a read of that would end with
-/// `EAGAIN` instead of waiting.
+/// A counter that can be read while it is not 0.
 #[expect(unsafe_code, reason = "the standard library has no eventfd")]
-fn eventfd() -> io::Result<OwnedFd> {
+pub(crate) fn eventfd(flags: i32) -> io::Result<OwnedFd> {
     // SAFETY: the call takes two numbers.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | flags) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }

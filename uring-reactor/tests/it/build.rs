@@ -24,11 +24,24 @@ fn impossible_sizes_are_refused_by_name() {
         (Reactor::builder().completions(1), "fewer completions"),
         (Reactor::builder().buffers(3, 4096), "power of two"),
         (Reactor::builder().buffers(8, 0), "buffer"),
+        (Reactor::builder().operations(u32::MAX), "4294967295 operations"),
+        (Reactor::builder().entries(u32::MAX), "4294967295 entries"),
+        (Reactor::builder().completions(u32::MAX), "4294967295 completions"),
+        (Reactor::builder().buffers(32_768, u32::MAX), "32768 buffers of 4294967295 bytes"),
+        (Reactor::builder().loops(usize::MAX), "18446744073709551615 were asked for"),
+        (Reactor::builder().loops(8193), "8193 were asked for"),
     ] {
         let error = reactor.name("refused").build().unwrap_err();
         assert!(error.to_string().contains(word), "{error}");
         assert_no_thread_named("refused");
     }
+}
+
+#[test]
+fn a_name_that_no_thread_can_have_is_refused_by_name() {
+    let error = Reactor::builder().name("a\0b").build().unwrap_err();
+    assert!(error.to_string().contains(r#""a\0b""#), "{error}");
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::InvalidInput);
 }
 
 #[test]

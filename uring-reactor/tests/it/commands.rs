@@ -9,9 +9,12 @@ use std::{
 };
 
 use testing::{LONG, get, rounds};
-use uring_reactor::uring::{Current, op::Nop, op::Read};
+use uring_reactor::uring::{
+    Current,
+    op::{AcceptMulti, Nop, Read},
+};
 
-use crate::util::{event_loop, on_loop, pipe, reactor};
+use crate::util::{ECANCELED, errno, event_loop, on_loop, pipe, reactor};
 
 #[test]
 fn the_commands_of_each_sender_keep_their_order() {
@@ -125,4 +128,28 @@ fn a_poke_reaches_a_source_from_another_thread() {
     }
     reactor.shutdown(LONG);
     assert_eq!(get(&receiver), "Shutdown");
+}
+
+#[test]
+fn an_operation_that_yields_several_times_can_come_from_another_thread() {
+    need_loops!();
+    let reactor = reactor();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let accepts = AcceptMulti::new(std::os::fd::OwnedFd::from(listener));
+    let request = reactor
+        .handle()
+        .submit_multi(accepts, move |arrival, _| {
+            let told = arrival.map_err(|(result, _listener)| errno(&result));
+            sender.send(told.map(|item| item.is_ok())).unwrap();
+        })
+        .unwrap();
+    for _ in 0..3 {
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        assert_eq!(get(&receiver), Ok(true));
+    }
+    request.cancel().unwrap();
+    assert_eq!(get(&receiver), Err(Some(ECANCELED)));
+    assert!(receiver.recv().is_err(), "that was the last");
 }

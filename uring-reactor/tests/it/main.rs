@@ -10,6 +10,7 @@ mod callbacks;
 mod cancel;
 mod commands;
 mod deadlines;
+mod driven;
 mod ends;
 mod forks;
 mod loops;

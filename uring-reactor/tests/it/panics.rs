@@ -92,6 +92,26 @@ fn a_panic_whose_message_panics_when_it_is_dropped_ends_there_too() {
 }
 
 #[test]
+fn what_a_source_calls_for_a_user_may_panic_and_is_counted_like_a_callback() {
+    need_loops!();
+    neighbours_live(&mut event_loop(), 2, |event_loop, disturbed| {
+        let disturbed = Rc::clone(disturbed);
+        let calls = Rc::new(Cell::new(0));
+        event_loop.with(|cx| {
+            let source = cx.add_source(Call(move |_, cx: &mut Cx<'_>| {
+                calls.set(calls.get() + 1);
+                assert_eq!(cx.catch(|_| 7), Some(7));
+                let made: Option<()> = cx.catch(|_| panic_any(Bomb));
+                assert!(made.is_none());
+                disturbed.set(calls.get() == 2);
+            }));
+            cx.poke(source);
+            cx.poke(source);
+        });
+    });
+}
+
+#[test]
 fn what_a_callback_holds_may_panic_when_it_is_dropped() {
     need_loops!();
     neighbours_live(&mut event_loop(), 1, |event_loop, disturbed| {
