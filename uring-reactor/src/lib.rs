@@ -28,14 +28,21 @@
 //! # What a turn is
 //!
 //! Commands, tasks, due timers, then one `io_uring_enter` that submits everything and waits if
-//! there is nothing else to do, then completions. Each step has a budget, so that no connection
+//! there is nothing else to do, then completions. They have a budget each, so that no connection
 //! starves the others. There is no tick: an idle loop sleeps until something happens.
 //!
 //! # What callbacks may count on
 //!
 //! Each runs exactly once for each result, on the loop's thread, with the real result: a cancelled
 //! read that won the race still delivers its bytes. A callback may submit, cancel and panic; a
-//! panic is counted and ends neither the loop nor its neighbours.
+//! panic is counted and ends neither the loop nor its neighbours. What a loop that ends could not
+//! call any more is counted in [`Report::lost`].
+//!
+//! # When a loop ends by itself
+//!
+//! No loop survives some errors of the kernel. [`Reactor::wait`] and [`Builder::on_loop_end`] tell,
+//! and so does whatever is sent to it: [`Closed::cause`]. New work goes to the loops that live. In
+//! a forked child every loop of the parent's counts as ended, and nothing blocks there.
 //!
 //! # Kernel
 //!

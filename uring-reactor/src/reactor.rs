@@ -108,8 +108,8 @@ impl Reactor {
         Ok(reactor)
     }
 
-    /// A way to one of the loops, in turns. Loops that have ended, or have begun to, are passed over
-    /// as long as there are others.
+    /// A way to one of the loops, in turns. Loops that have ended, or have begun to, are passed
+    /// over as long as there are others.
     pub fn handle(&self) -> &Handle {
         let count = self.loops.len();
         // Relaxed: only the distribution depends on it

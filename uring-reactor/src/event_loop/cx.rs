@@ -144,9 +144,9 @@ impl Cx<'_> {
     /// has stopped making work, such as a listener that accepts no more.
     ///
     /// All who wait for room wait in one queue, operations of closures among them, and nothing
-    /// ticks meanwhile. A source is told when its turn has come and there is a place; if it does not
-    /// take it, the next is told. One that submits without waiting, such as in the call that tells
-    /// it of an end, may use the place that this end has left. To wait twice is to wait once.
+    /// ticks meanwhile. A source is told when its turn has come and there is a place; if it does
+    /// not take it, the next is told. One that submits without waiting, such as in the call that
+    /// tells it of an end, may use the place that this end has left. To wait twice is to wait once.
     pub fn wait_for_room(&mut self, source: SourceId) {
         let place = self.state.place(source);
         if self.state.targets.is_source(place) {

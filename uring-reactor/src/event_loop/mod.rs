@@ -18,6 +18,7 @@ use crate::{clock::after, end::Cause, stats::Report};
 pub(crate) mod command;
 pub(crate) mod cx;
 mod outside;
+pub(crate) mod place;
 pub(crate) mod shutdown;
 pub(crate) mod source;
 pub(crate) mod state;
@@ -95,8 +96,8 @@ impl EventLoop {
     }
 
     /// As [`turn`](Self::turn), but a signal ends the sleep, which without `until` has no end. With
-    /// `mask`, exactly the signals in it are blocked while it sleeps, as [`ppoll(2)`] does it: how a
-    /// program takes signals only there, and none is lost.
+    /// `mask`, exactly the signals in it are blocked while it sleeps, as [`ppoll(2)`] does it: how
+    /// a program takes signals only there, and none is lost.
     ///
     /// # Errors
     ///
@@ -125,9 +126,9 @@ impl EventLoop {
     }
 
     /// Hands what is queued to the kernel, so that the loop can be waited for from outside: until
-    /// the next turn its descriptor polls readable when there is something to do. The result is when
-    /// a turn is due even if it does not: at the nearest timer, or at once if there is something to
-    /// do already.
+    /// the next turn its descriptor polls readable when there is something to do. The result is
+    /// when a turn is due even if it does not: at the nearest timer, or at once if there is
+    /// something to do already.
     ///
     /// This is how another loop drives this one: wait for the descriptor ([`AsFd`]) to be readable,
     /// until that time; [`turn`](Self::turn) without a time; this again.

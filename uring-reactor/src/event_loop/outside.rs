@@ -11,12 +11,12 @@ use crate::remote::wakeup::{Bell, eventfd};
 /// `IORING_REGISTER_EVENTFD` of `include/uapi/linux/io_uring.h`.
 const REGISTER_EVENTFD: libc::c_uint = 4;
 
-/// An eventfd that the kernel signals when the ring has something, for whoever polls, and that is
-/// rung with the bell: when an eventfd is what the ring has something of, as the bell is, kernels
-/// have been seen to signal no other (6.18).
+/// An eventfd that the kernel signals when the ring has something, and that is rung with the bell,
+/// for whoever polls.
 ///
-/// The ring's own descriptor is no substitute: with `DEFER_TASKRUN` it polls readable when there is
-/// something, but who sleeps on it already is not woken.
+/// Neither alone is enough, nor is the ring's own descriptor: the ring has a read on the bell, and
+/// Linux 6.18 was seen to pass the ring of one eventfd on to another, or to who sleeps on the
+/// ring's descriptor, the first time only.
 #[derive(Debug)]
 pub(super) struct Signal {
     eventfd: File,

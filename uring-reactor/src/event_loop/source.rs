@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Cx, target::Place};
+use super::{Cx, place::Place};
 use crate::{
     home::Home,
     op::{LoopItem, LoopOutput},

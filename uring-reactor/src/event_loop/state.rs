@@ -15,8 +15,9 @@ use uring::{Offset, OpId, Operation, Pool, Reason, Rejected, Ring, op};
 use super::{
     Cx,
     command::Command,
+    place::Place,
     source::{SourceEvent, SourceId},
-    target::{Dest, Place, Target, Targets},
+    target::{Dest, Target, Targets},
 };
 use crate::{
     clock::Clock,

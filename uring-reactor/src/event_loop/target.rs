@@ -6,23 +6,11 @@
 use slab::Slab;
 use uring::OpId;
 
-use super::{Cx, source::Source};
+use super::{Cx, place::Place, source::Source};
 use crate::{
     op::{LoopItem, LoopOutput},
     timer::TimerId,
 };
-
-/// The place of a target on its loop; never used again after the target was removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    key: u32,
-    generation: u32,
-}
-
-impl Place {
-    /// Where no target ever is: its generation is not used.
-    pub(crate) const NOWHERE: Self = Self { key: u32::MAX, generation: 0 };
-}
 
 /// Where the completions of an operation go: the context that the ring keeps for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,10 @@ use uring::{Cqe, Event, SqFlags};
 
 use super::{
     command::Command,
+    place::Place,
     source::{Source, SourceEvent},
     state::{Alarm, BELL, State},
-    target::{Arrival, Dest, Place, Target},
+    target::{Arrival, Dest, Target},
 };
 use crate::{stats::Stats, task};
 
@@ -202,8 +203,8 @@ impl State {
         self.commands.is_empty() && self.shared.ready.is_empty()
     }
 
-    /// The one system call of a turn, if there is something to submit, to fetch or to wait for. Says
-    /// how much there is to look at.
+    /// The one system call of a turn, if there is something to submit, to fetch or to wait for.
+    /// Says how much there is to look at.
     fn enter(&mut self, how: Sleep<'_>, until: Option<Instant>) -> io::Result<u32> {
         if self.ring.sq_flags().contains(SqFlags::CQ_OVERFLOW) {
             self.stats.overflows += 1;

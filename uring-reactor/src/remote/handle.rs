@@ -143,8 +143,8 @@ impl Handle {
         self.shared.ended()
     }
 
-    /// Whether the loop takes new work: it has neither ended nor begun to. For whoever chooses among
-    /// several loops; it may end right after.
+    /// Whether the loop takes new work: it has neither ended nor begun to. For whoever chooses
+    /// among several loops; it may end right after.
     #[must_use]
     pub fn takes_work(&self) -> bool {
         self.shared.takes_work()
