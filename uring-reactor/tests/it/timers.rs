@@ -205,8 +205,10 @@ fn the_clock_stands_still_in_a_turn_and_goes_on_after_it() {
     turns_until(&mut event_loop, || seen.borrow().len() == 3);
     let seen = seen.take();
     assert!(seen[0] == seen[1] && seen[1] == seen[2], "{seen:?}");
-    let before = Instant::now();
-    assert!(event_loop.with(|cx| cx.now()) >= before, "it was read anew");
+    for _ in 0..2 {
+        let before = Instant::now();
+        assert!(event_loop.with(|cx| cx.now()) >= before, "it was read anew");
+    }
 }
 
 #[test]
