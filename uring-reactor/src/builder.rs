@@ -161,6 +161,8 @@ impl Settings {
             stale_seen: 0,
             refusals: 0,
             stopping: None,
+            draining: std::collections::HashSet::new(),
+            drained: false,
             report: Report::default(),
         });
         state.arm_bell();

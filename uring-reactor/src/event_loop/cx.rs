@@ -227,8 +227,23 @@ impl Cx<'_> {
         self.state.guard(call)
     }
 
+    /// Lets a source deliver what it has before the loop ends: while the loop shuts down, what the
+    /// source has in flight and submits is not cancelled, and the loop goes on until the source is
+    /// removed. At the deadline of the shutdown it is told
+    /// [`SourceEvent::Shutdown`](crate::SourceEvent::Shutdown) once more, and its time is over.
+    ///
+    /// Nothing happens if the loop does not shut down.
+    pub fn drain_first(&mut self, source: SourceId) {
+        let in_time = self.state.stopping.is_some() && !self.state.drained;
+        let place = self.state.place(source);
+        if in_time && self.state.targets.is_source(place) {
+            self.state.draining.insert(place);
+        }
+    }
+
     /// Whether the loop is shutting down. What a source submits now goes out and is cancelled at
-    /// once; other operations end with `ECANCELED` without going out.
+    /// once, unless it [drains first](Self::drain_first); other operations end with `ECANCELED`
+    /// without going out.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.state.stopping.is_some()

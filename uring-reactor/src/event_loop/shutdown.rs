@@ -47,15 +47,32 @@ impl State {
         self.cancel_all();
     }
 
+    /// Cancels what is in flight; while sources drain, only what belongs to closures.
     fn cancel_all(&mut self) {
         // if this fails, it is tried again, until the deadline
-        let _cancelled = self.ring.cancel_all();
+        if self.draining.is_empty() {
+            let _cancelled = self.ring.cancel_all();
+            return;
+        }
+        for op in self.targets.ops() {
+            let _cancelled = self.ring.cancel(op);
+        }
+    }
+
+    /// The time of those that drain is over: each is told, and has a moment to put an end to it.
+    fn end_drains(&mut self, now: Instant) {
+        self.drained = true;
+        for source in std::mem::take(&mut self.draining) {
+            self.call_source(source, SourceEvent::Shutdown);
+        }
+        self.cancel_all();
+        self.stopping = Some(now + LAST_CALL);
     }
 
     /// Whether a callback is still to be called.
     fn owes_results(&self) -> bool {
         let bell = u32::from(self.bell_armed);
-        self.ring.in_flight() > bell || self.has_refusals()
+        self.ring.in_flight() > bell || self.has_refusals() || !self.draining.is_empty()
     }
 
     /// Runs until all operations have ended, or until the deadline, which a command may move.
@@ -64,6 +81,11 @@ impl State {
         loop {
             let now = Instant::now();
             let deadline = self.stopping.unwrap_or(now);
+            let draining = !self.draining.is_empty();
+            if draining && now >= deadline {
+                self.end_drains(now);
+                continue;
+            }
             if !self.owes_results() || now >= deadline {
                 return Ok(());
             }
@@ -73,6 +95,9 @@ impl State {
                 again = now + AGAIN;
             }
             self.turn(Sleep::Soundly, Some(again))?;
+            if draining && self.draining.is_empty() {
+                self.cancel_all();
+            }
         }
     }
 }

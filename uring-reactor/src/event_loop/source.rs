@@ -43,7 +43,8 @@ pub enum SourceEvent {
     Room,
     /// Somebody called [`Cx::poke`](crate::Cx::poke) or [`Handle::poke`](crate::Handle::poke).
     Poked,
-    /// The loop is shutting down: what is in flight is being cancelled.
+    /// The loop is shutting down: what is in flight is being cancelled, unless the source
+    /// [drains first](crate::Cx::drain_first); at the end of the time it is told this once more.
     Shutdown,
 }
 

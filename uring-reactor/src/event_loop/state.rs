@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -73,6 +73,10 @@ pub(crate) struct State {
     pub(crate) refusals: u32,
     /// When the shutdown has to be over, once it has begun.
     pub(crate) stopping: Option<Instant>,
+    /// Sources that still deliver what they have, while the loop shuts down.
+    pub(crate) draining: HashSet<Place>,
+    /// Their time is over: nobody drains any more.
+    pub(crate) drained: bool,
     pub(crate) report: Report,
 }
 
@@ -107,7 +111,7 @@ impl State {
     }
 
     /// Submits for a source, or for a closure before the shutdown; while the loop shuts down, what
-    /// is submitted is cancelled at once.
+    /// is submitted is cancelled at once, but that of a source that drains.
     pub(crate) fn submit(
         &mut self,
         op: LoopOp,
@@ -120,7 +124,7 @@ impl State {
         }
         let id = self.ring.submit(op, dest)?;
         self.stats.submissions += 1;
-        if self.stopping.is_some() {
+        if self.stopping.is_some() && !self.draining.contains(&dest.place) {
             // if this fails, the deadline of the shutdown ends it
             let _cancelled = self.ring.cancel(id);
         }
@@ -233,6 +237,9 @@ impl State {
     pub(crate) fn remove(&mut self, id: Place) -> Option<Target> {
         if let Some(timer) = self.targets.timer(id) {
             self.timers.cancel(timer);
+        }
+        if !self.draining.is_empty() {
+            self.draining.remove(&id);
         }
         self.targets.remove(id)
     }

@@ -158,6 +158,11 @@ impl Targets {
         self.entries.iter().filter(|(_, entry)| is_callback(&entry.target)).count()
     }
 
+    /// The operations of closures.
+    pub(crate) fn ops(&self) -> Vec<OpId> {
+        self.entries.iter().filter_map(|(_, entry)| entry.op).collect()
+    }
+
     /// Takes everything out.
     pub(crate) fn drain(&mut self) -> Vec<Target> {
         self.entries.drain().map(|entry| entry.target).collect()
