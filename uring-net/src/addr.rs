@@ -6,7 +6,9 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::sys;
 
 /// An address that could not be used, and why.
 #[derive(Debug)]
@@ -78,14 +80,13 @@ pub(crate) fn client(addr: SocketAddr) -> io::Result<OwnedFd> {
 }
 
 pub(crate) fn peer(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-    inet(&SockRef::from(&fd).peer_addr()?)
+    sys::peer(fd)?.ok_or_else(other_family)
 }
 
 pub(crate) fn local(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-    inet(&SockRef::from(&fd).local_addr()?)
+    SockRef::from(&fd).local_addr()?.as_socket().ok_or_else(other_family)
 }
 
-fn inet(addr: &SockAddr) -> io::Result<SocketAddr> {
-    let other = || io::Error::other("the socket has neither an IPv4 nor an IPv6 address");
-    addr.as_socket().ok_or_else(other)
+fn other_family() -> io::Error {
+    io::Error::other("the socket has neither an IPv4 nor an IPv6 address")
 }

@@ -11,6 +11,7 @@ use socket2::SockRef;
 
 use crate::{
     core::{End, MERGED_BYTES, errno},
+    error::Failure,
     stream::{Shared, State, TcpStream, WriteEnd, would_deadlock},
 };
 
@@ -76,7 +77,7 @@ impl Shared {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     Err(error) => {
-                        state.write_end = Some(WriteEnd::Failed(errno(&error)));
+                        state.write_end = Some(WriteEnd::Failed(Failure::os(errno(&error))));
                         return Err(error);
                     }
                 }
@@ -102,13 +103,15 @@ impl Shared {
         let mut state = self.state.lock();
         while state.out_bytes > 0 {
             check_writable(&state).or_else(|error| {
-                // after a shutdown, what was written before still goes out
-                if state.write_end == Some(WriteEnd::Finished) { Ok(()) } else { Err(error) }
+                // after a shutdown, of either kind, what was written before still goes out
+                let goes_on =
+                    matches!(state.write_end, Some(WriteEnd::Finished | WriteEnd::Stopped));
+                if goes_on { Ok(()) } else { Err(error) }
             })?;
             self.wait(&self.writable, &mut state, |state| state.write_deadline)?;
         }
         match state.write_end {
-            Some(WriteEnd::Failed(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            Some(WriteEnd::Failed(failure)) => Err(failure.of_writing()),
             _ => Ok(()),
         }
     }
@@ -118,7 +121,8 @@ fn check_writable(state: &State) -> io::Result<()> {
     match state.write_end {
         None => Ok(()),
         Some(WriteEnd::Finished) => Err(io::ErrorKind::BrokenPipe.into()),
-        Some(WriteEnd::Failed(errno)) => Err(io::Error::from_raw_os_error(errno)),
+        Some(WriteEnd::Stopped) => Err(io::Error::from_raw_os_error(libc::ECONNABORTED)),
+        Some(WriteEnd::Failed(failure)) => Err(failure.of_writing()),
     }
 }
 

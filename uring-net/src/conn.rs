@@ -12,6 +12,7 @@ use uring_reactor::{Cx, uring::Payload};
 use crate::{
     addr,
     core::End,
+    error::{Cause, Failure},
     pump::{Front, Link},
 };
 
@@ -20,7 +21,23 @@ use crate::{
 /// A handler is made for each connection and dropped with it. Nothing it is called with blocks;
 /// what takes long belongs on another thread. After [`Conn::close`] and [`Conn::abort`] only
 /// [`on_close`](Self::on_close) is called. One that panics is dropped, without another call, and
-/// its connection ends; the loop and its other connections go on.
+/// its connection is reset; the loop and its other connections go on.
+///
+/// # How a connection ends
+///
+/// | what happens | the peer sees | `on_close` gets |
+/// | --- | --- | --- |
+/// | [`Conn::finish`] on this side, and the end of the peer | the end after the last byte | `None` |
+/// | [`Conn::close`] | everything, and the end, however slowly it reads | `None` |
+/// | the same, and the peer takes nothing for the time of `stall_limit` | a reset | an error |
+/// | [`Conn::abort`] | a reset | `None`, or an error if bytes were [`Lost`](crate::Lost) |
+/// | a reset by the peer | | that error |
+/// | a shutdown of the loop | as for `close` | `None` |
+/// | its deadline, with bytes that are still queued | a reset | an error |
+///
+/// After a close, what the peer still sends is read and dropped, up to 64 MiB and until it has sent
+/// nothing for a second, or 30 seconds in all: what it sends to a closed socket would be answered
+/// by a reset, which may destroy what it has not read yet. `on_close` does not wait for that.
 pub trait Handler: 'static {
     /// The connection stands.
     fn on_open(&mut self, conn: &mut Conn<'_, '_>) {
@@ -41,13 +58,15 @@ pub trait Handler: 'static {
         let _ = conn;
     }
 
-    /// The deadline has passed. By default, the connection is aborted.
+    /// The deadline has passed. By default, the connection is closed, or aborted if something is
+    /// still queued.
     fn on_deadline(&mut self, conn: &mut Conn<'_, '_>) {
-        conn.abort();
+        if conn.queued() == 0 { conn.close() } else { conn.abort() }
     }
 
-    /// The connection is gone: after both sides have finished, after [`Conn::close`] or
-    /// [`Conn::abort`], or by an error.
+    /// The connection is over: after both sides have finished, after [`Conn::close`] or
+    /// [`Conn::abort`], or by an error, in which [`Lost`](crate::Lost) says how many bytes were
+    /// dropped, if there were any.
     fn on_close(&mut self, cx: &mut Cx<'_>, error: Option<io::Error>) {
         let _ = (cx, error);
     }
@@ -63,8 +82,8 @@ impl<'l> Conn<'_, 'l> {
     /// Sends bytes after those that are queued; says whether they will go out, which they do not
     /// after [`finish`](Self::finish), [`close`](Self::close), [`abort`](Self::abort) or an error.
     ///
-    /// Nothing is copied, but while the loop's buffers are short: then what holds one is. While
-    /// more bytes are queued than the cap of the listener, nothing more is received.
+    /// Nothing is copied, but while the loop's buffers are short: then what holds one is. What is
+    /// large goes out in slices, and [`queued`](Self::queued) follows.
     pub fn send(&mut self, data: impl Into<Payload>) -> bool {
         self.link.send(self.cx, data.into()).is_ok()
     }
@@ -81,12 +100,14 @@ impl<'l> Conn<'_, 'l> {
         self.link.out.finish();
     }
 
-    /// Sends what is queued and then closes, within 30 seconds, whatever the peer still sends.
+    /// Sends what is queued, and the end, and then closes, whatever the peer still sends. That may
+    /// take as long as the peer takes something now and then: `stall_limit` says how long it may
+    /// take nothing.
     pub fn close(&mut self) {
         self.link.close();
     }
 
-    /// Closes at once; what is queued is dropped.
+    /// Closes at once: what is queued is dropped, and the peer sees a reset.
     pub fn abort(&mut self) {
         self.link.abort();
     }
@@ -112,9 +133,9 @@ impl<'l> Conn<'_, 'l> {
     ///
     /// # Errors
     ///
-    /// Those of `getpeername(2)`: `ENOTCONN` after a reset.
+    /// Those of `getpeername(2)`, but none after a reset by the peer.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        addr::peer(self.link.fd.as_fd())
+        addr::peer(self.link.fd())
     }
 
     /// The address of this side.
@@ -123,7 +144,7 @@ impl<'l> Conn<'_, 'l> {
     ///
     /// Those of `getsockname(2)`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        addr::local(self.link.fd.as_fd())
+        addr::local(self.link.fd())
     }
 
     /// The loop: to submit operations, to set timers.
@@ -134,7 +155,7 @@ impl<'l> Conn<'_, 'l> {
 
 impl AsFd for Conn<'_, '_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link.fd.as_fd()
+        self.link.expose()
     }
 }
 
@@ -156,10 +177,8 @@ impl<H: Handler> Front for Local<H> {
     }
 
     fn read_ended(&mut self, link: &mut Link, cx: &mut Cx<'_>, end: End) {
-        match end {
-            End::Eof if link.is_closing() => {}
-            End::Eof => self.handler.on_eof(&mut Conn { link, cx }),
-            End::Failed(_) => link.abort(),
+        if end == End::Eof && !link.is_closing() {
+            self.handler.on_eof(&mut Conn { link, cx });
         }
     }
 
@@ -170,7 +189,7 @@ impl<H: Handler> Front for Local<H> {
     }
 
     fn poked(&mut self, link: &mut Link, cx: &mut Cx<'_>) {
-        if !self.open {
+        if !self.open && !link.is_closing() {
             self.open = true;
             self.handler.on_open(&mut Conn { link, cx });
         }
@@ -180,7 +199,15 @@ impl<H: Handler> Front for Local<H> {
         self.handler.on_deadline(&mut Conn { link, cx });
     }
 
-    fn closed(&mut self, cx: &mut Cx<'_>, error: Option<i32>) {
-        self.handler.on_close(cx, error.map(io::Error::from_raw_os_error));
+    fn stopping(&mut self, _link: &mut Link) {
+        // what it has sent is queued already
+    }
+
+    fn failing(&mut self, _cause: Cause) {
+        // it is told when it is gone
+    }
+
+    fn closed(&mut self, cx: &mut Cx<'_>, failure: Option<Failure>) {
+        self.handler.on_close(cx, failure.map(Failure::of_writing));
     }
 }

@@ -59,7 +59,7 @@ impl TcpStream {
         let socket = Arc::new(addr::client(addr).map_err(fail)?);
         let (done, result) = bounded(1);
         let connected = move |(result, fd): (io::Result<()>, Arc<OwnedFd>), cx: &mut Cx<'_>| {
-            let stream = result.map(|()| stream::start(cx, fd, Caps::default(), Load::uncounted()));
+            let stream = result.map(|()| stream::start(cx, fd, Caps::CONNECTOR, Load::uncounted()));
             let _heard = done.send(stream);
         };
         let op = op::Connect::new(socket, &addr);
@@ -93,11 +93,10 @@ pub fn connect<H: Handler + Send>(
 ) -> io::Result<()> {
     let fail = |error| addr::with_addr("connect to", &addr, error);
     let socket = Arc::new(addr::client(addr).map_err(fail)?);
-    let caps = Caps::default();
     handle.submit(op::Connect::new(socket, &addr), move |(result, fd), cx| match result {
         Ok(()) => {
             let front = Local { handler, open: false };
-            pump::start(cx, Fd::Shared(fd), caps.outbound, Load::uncounted(), front);
+            pump::start(cx, Fd::Shared(fd), Caps::CONNECTOR, Load::uncounted(), front);
         }
         Err(error) => handler.on_close(cx, Some(error)),
     })?;

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, io, ops::Deref};
 
-use uring_reactor::uring::{Payload, SharedBuf};
+use uring_reactor::uring::{Payload, SharedBuf, Slice};
 
 /// From how many pieces on small ones are put together: a piece of one byte takes that of a vector
 /// and of a queue's place, or of a whole buffer.
@@ -13,6 +13,10 @@ const SMALL_BYTES: usize = 1024;
 
 /// How many bytes are put together.
 pub(crate) const MERGED_BYTES: usize = 16 * 1024;
+
+/// How many bytes go out in one send: the queue's length follows, and a loop's other connections
+/// wait for no more than this to be copied.
+pub(crate) const SLICE_BYTES: usize = 128 * 1024;
 
 /// How a direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +128,8 @@ impl Inbox {
 pub(crate) enum Step {
     /// Send this.
     Send(Payload),
+    /// Send this part of what is large, or of what a short send left.
+    SendPart(Slice<Payload>),
     /// Everything was sent: tell the peer that nothing follows.
     Finish,
 }
@@ -141,11 +147,17 @@ enum Fin {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Payload>,
+    /// How much of the first was sent.
+    offset: usize,
     /// Queued and in flight.
     bytes: usize,
     in_flight: bool,
+    /// How many bytes the send in flight has.
+    flying: usize,
     fin: Fin,
     failed: Option<i32>,
+    /// Accepted, and dropped by a failure.
+    lost: usize,
 }
 
 impl Outbox {
@@ -167,6 +179,13 @@ impl Outbox {
             _ => self.queue.push_back(data),
         }
         Ok(())
+    }
+
+    /// Queues bytes that a call has accepted already.
+    pub(crate) fn push_or_lose(&mut self, data: Payload) {
+        if let Err(data) = self.push(data) {
+            self.lost += data.len();
+        }
     }
 
     /// Ends the direction after what is queued.
@@ -192,7 +211,13 @@ impl Outbox {
         }
         if let Some(data) = self.queue.pop_front() {
             self.in_flight = true;
-            return Some(Step::Send(data));
+            if self.offset == 0 && data.len() <= SLICE_BYTES {
+                self.flying = data.len();
+                return Some(Step::Send(data));
+            }
+            let part = self.offset..data.len().min(self.offset + SLICE_BYTES);
+            self.flying = part.len();
+            return Some(Step::SendPart(Slice::new(data, part)));
         }
         if self.fin == Fin::Wanted {
             self.fin = Fin::Begun;
@@ -202,21 +227,25 @@ impl Outbox {
         None
     }
 
-    /// A send has ended; says how many bytes went out. What a short one left goes first.
-    pub(crate) fn sent(&mut self, result: io::Result<usize>, data: &Payload) -> usize {
+    /// A send has ended; says how many bytes went out. What it left stays where it is, and goes
+    /// first.
+    pub(crate) fn sent(&mut self, result: io::Result<usize>, data: Payload) -> usize {
         self.in_flight = false;
+        self.flying = 0;
         match result {
             Ok(count) => {
-                let count = count.min(data.len());
+                let count = count.min(data.len() - self.offset);
                 self.bytes -= count;
-                if count < data.len() {
-                    self.queue.push_front(Payload::Vec(data[count..].to_vec()));
+                self.offset += count;
+                if self.offset < data.len() {
+                    self.queue.push_front(data);
+                } else {
+                    self.offset = 0;
                 }
                 count
             }
-            // a signal came first: all of it goes again
-            Err(error) if errno(&error) == libc::EINTR => {
-                self.queue.push_front(Payload::Vec(data.to_vec()));
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.queue.push_front(data);
                 0
             }
             Err(error) => {
@@ -239,7 +268,24 @@ impl Outbox {
     pub(crate) fn fail(&mut self, errno: i32) {
         self.failed.get_or_insert(errno);
         self.queue.clear();
+        self.offset = 0;
+        self.lost += self.bytes;
         self.bytes = 0;
+    }
+
+    /// What was accepted and has not gone out: it is lost if the connection ends now.
+    pub(crate) const fn unsent(&self) -> usize {
+        self.bytes + self.lost
+    }
+
+    /// How many bytes are with the kernel for now, which has perhaps taken some.
+    pub(crate) const fn flying(&self) -> usize {
+        self.flying
+    }
+
+    /// Whether the end was told to the peer, or is being told: the kernel counts it as a byte.
+    pub(crate) const fn has_finished(&self) -> bool {
+        matches!(self.fin, Fin::Begun | Fin::Done)
     }
 
     pub(crate) const fn failed(&self) -> Option<i32> {
@@ -267,6 +313,10 @@ mod tests {
     fn sent_bytes(step: Option<Step>) -> Vec<u8> {
         match step {
             Some(Step::Send(data)) => data.to_vec(),
+            Some(Step::SendPart(part)) => {
+                let range = part.range().clone();
+                part.into_inner()[range].to_vec()
+            }
             other => panic!("expected a send, got {other:?}"),
         }
     }
@@ -316,12 +366,12 @@ mod tests {
         outbox.push(payload("world")).unwrap();
         assert_eq!(sent_bytes(outbox.next()), b"hello");
         assert!(outbox.next().is_none(), "the second waits for the first");
-        assert_eq!(outbox.sent(Ok(2), &payload("hello")), 2);
+        assert_eq!(outbox.sent(Ok(2), payload("hello")), 2);
         assert_eq!(sent_bytes(outbox.next()), b"llo");
-        outbox.sent(Ok(3), &payload("llo"));
+        outbox.sent(Ok(3), payload("hello"));
         assert_eq!(sent_bytes(outbox.next()), b"world");
         assert_eq!(outbox.bytes(), 5, "in flight counts");
-        outbox.sent(Ok(5), &payload("world"));
+        outbox.sent(Ok(5), payload("world"));
         assert_eq!(outbox.bytes(), 0);
     }
 
@@ -333,7 +383,7 @@ mod tests {
         assert!(outbox.push(payload("late")).is_err());
         outbox.next();
         assert!(outbox.next().is_none());
-        outbox.sent(Ok(1), &payload("x"));
+        outbox.sent(Ok(1), payload("x"));
         assert!(matches!(outbox.next(), Some(Step::Finish)));
         assert!(!outbox.is_done());
         outbox.finished(Ok(()));
@@ -347,9 +397,9 @@ mod tests {
         outbox.push(payload("a")).unwrap();
         outbox.push(payload("b")).unwrap();
         outbox.next();
-        outbox.sent(Err(io::Error::from_raw_os_error(32)), &payload("a")); // EPIPE
+        outbox.sent(Err(io::Error::from_raw_os_error(32)), payload("a")); // EPIPE
         assert_eq!(outbox.failed(), Some(32));
-        assert_eq!(outbox.bytes(), 0);
+        assert_eq!((outbox.bytes(), outbox.unsent()), (0, 2));
         assert!(outbox.next().is_none());
         assert!(outbox.is_done());
     }
@@ -371,9 +421,31 @@ mod tests {
         let mut sent = Vec::new();
         while let Some(Step::Send(data)) = outbox.next() {
             sent.extend_from_slice(&data);
-            outbox.sent(Ok(data.len()), &data);
+            outbox.sent(Ok(data.len()), data);
         }
         assert!(sent == all, "in order");
+    }
+
+    #[test]
+    fn a_large_piece_goes_out_in_slices_of_itself() {
+        let all: Vec<u8> = (0..1_000_000_u32).map(|at| at.to_le_bytes()[1]).collect();
+        let place = all.as_ptr();
+        let mut outbox = Outbox::default();
+        outbox.push(Payload::Vec(all.clone())).unwrap();
+        outbox.push(Payload::Vec(all)).unwrap();
+        let (mut sent, mut sends) = (0, 0);
+        while let Some(step) = outbox.next() {
+            let Step::SendPart(part) = step else { panic!("{step:?}") };
+            let range = part.range().clone();
+            let data = part.into_inner();
+            assert!(range.len() <= SLICE_BYTES && range.start == sent % 1_000_000, "{range:?}");
+            assert!(sent < 1_000_000 || data.as_ptr() == place, "it was not copied");
+            // a short one each time
+            sent += outbox.sent(Ok(range.len().min(100_000)), data);
+            sends += 1;
+            assert_eq!(outbox.bytes(), 2_000_000 - sent, "progress can be seen");
+        }
+        assert_eq!((sent, sends), (2_000_000, 20));
     }
 
     #[test]
@@ -402,7 +474,7 @@ mod tests {
         outbox.push(payload("second")).unwrap();
         outbox.next();
         let interrupted = Err(io::Error::from_raw_os_error(4)); // EINTR in errno(3)
-        assert_eq!(outbox.sent(interrupted, &payload("first")), 0);
+        assert_eq!(outbox.sent(interrupted, payload("first")), 0);
         assert_eq!((outbox.failed(), outbox.bytes()), (None, 11));
         assert_eq!(sent_bytes(outbox.next()), b"first");
     }

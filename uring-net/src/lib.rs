@@ -57,7 +57,7 @@
 //! # Ok(()) }
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod addr;
 mod blocking;
@@ -65,17 +65,18 @@ mod conn;
 mod connect;
 mod core;
 mod deadline;
+mod error;
 mod limits;
 mod listener;
 mod loads;
 mod pump;
 mod stream;
-#[cfg(test)]
-mod tests;
+mod sys;
 
 pub use conn::{Conn, Handler};
 pub use connect::connect;
 pub use core::End;
+pub use error::Lost;
 pub use listener::{Listener, ListenerBuilder, ListenerStats, TcpListener};
 pub use stream::TcpStream;
 pub use uring_reactor;

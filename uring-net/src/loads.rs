@@ -2,15 +2,23 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use uring_reactor::Handle;
 
+/// What is counted on each loop. Relaxed, all of it: numbers, which order nothing.
+#[derive(Debug, Default)]
+struct Counts {
+    open: AtomicUsize,
+    lost_connections: AtomicU64,
+    lost_bytes: AtomicU64,
+}
+
 /// The loops that connections are spread over, and how many each has.
 #[derive(Clone, Debug)]
 pub(crate) struct Loads {
-    loops: Arc<[(Handle, Arc<AtomicUsize>)]>,
+    loops: Arc<[(Handle, Arc<Counts>)]>,
 }
 
 impl Loads {
@@ -21,8 +29,8 @@ impl Loads {
 
     /// The loop with the fewest connections, one more counted on it.
     pub(crate) fn least(&self) -> (&Handle, Load) {
-        // Relaxed: a count that is off by one misplaces one connection
-        let count = |entry: &&(Handle, Arc<AtomicUsize>)| entry.1.load(Ordering::Relaxed);
+        // a count that is off by one misplaces one connection
+        let count = |entry: &&(Handle, Arc<Counts>)| entry.1.open.load(Ordering::Relaxed);
         let (handle, count) = self.loops.iter().min_by_key(count).expect("there is a loop");
         (handle, Load::new(count))
     }
@@ -38,28 +46,48 @@ impl Loads {
 
     /// How many connections there are on each loop.
     pub(crate) fn counts(&self) -> Vec<usize> {
-        self.loops.iter().map(|(_, count)| count.load(Ordering::Relaxed)).collect()
+        self.loops.iter().map(|(_, count)| count.open.load(Ordering::Relaxed)).collect()
+    }
+
+    /// How many connections have ended with bytes that were not sent, and how many bytes.
+    pub(crate) fn lost(&self) -> (u64, u64) {
+        self.loops.iter().fold((0, 0), |(connections, bytes), (_, count)| {
+            (
+                connections + count.lost_connections.load(Ordering::Relaxed),
+                bytes + count.lost_bytes.load(Ordering::Relaxed),
+            )
+        })
     }
 }
 
 /// One connection counted, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Load(Arc<AtomicUsize>);
+pub(crate) struct Load(Option<Arc<Counts>>);
 
 impl Load {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
+    fn new(count: &Arc<Counts>) -> Self {
+        count.open.fetch_add(1, Ordering::Relaxed);
+        Self(Some(Arc::clone(count)))
     }
 
     /// For a connection that no listener counts.
-    pub(crate) fn uncounted() -> Self {
-        Self(Arc::new(AtomicUsize::new(1)))
+    pub(crate) const fn uncounted() -> Self {
+        Self(None)
+    }
+
+    /// The connection has ended with this many bytes that were not sent.
+    pub(crate) fn lose(&self, bytes: u64) {
+        if let Some(count) = &self.0 {
+            count.lost_connections.fetch_add(1, Ordering::Relaxed);
+            count.lost_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        if let Some(count) = &self.0 {
+            count.open.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

@@ -14,6 +14,7 @@ use uring_reactor::{Cx, Fd, Handle, SourceId, uring::Payload};
 use crate::{
     addr,
     core::{Chunk, End, Inbox},
+    error::{Cause, Failure},
     limits::Caps,
     loads::Load,
     pump::{self, Front, Link},
@@ -45,7 +46,9 @@ pub(crate) struct State {
 pub(crate) enum WriteEnd {
     /// It was shut down on this side.
     Finished,
-    Failed(i32),
+    /// The loop shuts down: what was written before still goes out.
+    Stopped,
+    Failed(Failure),
 }
 
 /// What the handles and the loop share.
@@ -85,8 +88,8 @@ pub(crate) fn start(cx: &mut Cx<'_>, fd: Arc<OwnedFd>, caps: Caps, load: Load) -
         caps,
     });
     let remote = Remote { shared: Arc::clone(&shared) };
-    // no cap of the link's own: what is queued is bounded where it is written
-    let source = pump::start(cx, Fd::Shared(fd), usize::MAX, load, remote);
+    // what is queued is bounded where it is written, whatever is received meanwhile
+    let source = pump::start(cx, Fd::Shared(fd), Caps { hold_back: false, ..caps }, load, remote);
     let _first = shared.source.set(source);
     TcpStream { shared: Arc::new(LastHandle(shared)) }
 }
@@ -115,12 +118,11 @@ impl Front for Remote {
         self.shared.readable.notify_all();
     }
 
-    fn read_ended(&mut self, link: &mut Link, _cx: &mut Cx<'_>, end: End) {
+    fn read_ended(&mut self, _link: &mut Link, _cx: &mut Cx<'_>, end: End) {
         let mut state = self.shared.state.lock();
         state.inbox.end(end);
         if let End::Failed(errno) = end {
-            state.write_end = Some(WriteEnd::Failed(errno));
-            link.abort();
+            state.write_end = Some(WriteEnd::Failed(Failure::os(errno)));
         }
         drop(state);
         self.shared.readable.notify_all();
@@ -134,7 +136,7 @@ impl Front for Remote {
         if let Some(errno) = link.out.failed() {
             // cancelled by an abort, of which the writer knows the reason or only that
             let errno = if errno == libc::ECANCELED { libc::ECONNABORTED } else { errno };
-            state.write_end = Some(WriteEnd::Failed(errno));
+            state.write_end = Some(WriteEnd::Failed(Failure::os(errno)));
         }
         drop(state);
         self.shared.writable.notify_all();
@@ -143,10 +145,7 @@ impl Front for Remote {
     fn poked(&mut self, link: &mut Link, _cx: &mut Cx<'_>) {
         let mut state = self.shared.state.lock();
         state.poked = false;
-        for data in state.outgoing.drain(..) {
-            // what cannot go out any more is dropped; `sent` or the end says why
-            let _refused = link.out.push(data.into());
-        }
+        take_outgoing(&mut state, link);
         if state.write_end == Some(WriteEnd::Finished) {
             link.out.finish();
         }
@@ -160,14 +159,40 @@ impl Front for Remote {
         // deadlines of a stream are those of its callers, who wait by themselves
     }
 
-    fn closed(&mut self, _cx: &mut Cx<'_>, error: Option<i32>) {
+    fn stopping(&mut self, link: &mut Link) {
         let mut state = self.shared.state.lock();
-        // an end without an error after an abort: the loop was shut down
-        state.inbox.end(error.map_or(End::Failed(libc::ECONNABORTED), End::Failed));
+        take_outgoing(&mut state, link);
+        state.out_bytes = link.out.bytes();
+        state.write_end.get_or_insert(WriteEnd::Stopped);
+        drop(state);
+        self.shared.writable.notify_all();
+    }
+
+    fn failing(&mut self, cause: Cause) {
+        let mut state = self.shared.state.lock();
+        // nobody is woken yet: how much was lost comes with the end
+        state.write_end.get_or_insert(WriteEnd::Failed(Failure { cause, lost: 0 }));
+    }
+
+    fn closed(&mut self, _cx: &mut Cx<'_>, failure: Option<Failure>) {
+        let mut state = self.shared.state.lock();
+        // an end without an error: the loop was shut down, or this side has closed
+        let stopped = Failure { cause: Cause::Stopped, lost: 0 };
+        state.inbox.end(End::Failed(failure.unwrap_or(stopped).errno()));
         // after a shutdown, everything written may have gone out; then it is no failure
-        if state.write_end != Some(WriteEnd::Finished) || state.out_bytes > 0 {
-            state.write_end = Some(WriteEnd::Failed(error.unwrap_or(libc::ECONNABORTED)));
+        let finished = matches!(state.write_end, Some(WriteEnd::Finished | WriteEnd::Stopped));
+        let lost = failure.is_some_and(|failure| failure.lost > 0);
+        if !finished || state.out_bytes > 0 || lost {
+            state.write_end = Some(WriteEnd::Failed(failure.unwrap_or(stopped)));
         }
+    }
+}
+
+/// Hands what threads have written to the loop's queue.
+fn take_outgoing(state: &mut State, link: &mut Link) {
+    for data in state.outgoing.drain(..) {
+        // what cannot go out any more is lost, and counted; `sent` or the end says why
+        link.out.push_or_lose(data.into());
     }
 }
 
@@ -176,11 +201,14 @@ impl Drop for Remote {
         let mut state = self.shared.state.lock();
         state.gone = true;
         state.inbox.end(End::Failed(libc::ECONNABORTED));
-        let aborted = WriteEnd::Failed(libc::ECONNABORTED);
+        let lost = state.out_bytes as u64;
         match state.write_end {
             Some(WriteEnd::Failed(_)) => {}
-            Some(WriteEnd::Finished) if state.out_bytes == 0 => {}
-            _ => state.write_end = Some(aborted),
+            Some(WriteEnd::Finished | WriteEnd::Stopped) if lost == 0 => {}
+            _ => {
+                let failure = Failure { cause: Cause::Stopped, lost };
+                state.write_end = Some(WriteEnd::Failed(failure));
+            }
         }
         state.out_bytes = 0;
         drop(state);

@@ -52,7 +52,7 @@ impl ListenerBuilder {
             backlog: 4096,
             reuse_port: false,
             nodelay: true,
-            caps: Caps::default(),
+            caps: Caps::LISTENER,
             on_error: None,
         }
     }
@@ -80,8 +80,9 @@ impl ListenerBuilder {
         self
     }
 
-    /// How many bytes a connection queues to be sent before it stops receiving. The default is
-    /// 256 KiB.
+    /// How many bytes a connection queues to be sent before it stops receiving, if it
+    /// [holds back](Self::hold_back), and twice those below which
+    /// [`Handler::on_drain`](crate::Handler::on_drain) is called. The default is 256 KiB.
     pub const fn outbound_bytes_max(mut self, bytes: usize) -> Self {
         self.caps.outbound = if bytes == 0 { 1 } else { bytes };
         self
@@ -91,6 +92,23 @@ impl ListenerBuilder {
     /// default is 256 KiB.
     pub const fn inbound_bytes_max(mut self, bytes: usize) -> Self {
         self.caps.inbound = bytes;
+        self
+    }
+
+    /// Whether a connection stops receiving while more than
+    /// [`outbound_bytes_max`](Self::outbound_bytes_max) are queued to be sent. The default is yes:
+    /// who asks and does not take the answers must not fill the memory. Two sides that both do it
+    /// may wait for each other, so the default of a [`connect`](crate::connect()) is no.
+    pub const fn hold_back(mut self, hold_back: bool) -> Self {
+        self.caps.hold_back = hold_back;
+        self
+    }
+
+    /// How long the peer of a connection that was closed may take nothing of what is queued, before
+    /// the rest is dropped, and the connection reset. It is looked at four times within that. The
+    /// default is 30 seconds.
+    pub const fn stall_limit(mut self, limit: Duration) -> Self {
+        self.caps.stall = limit;
         self
     }
 
@@ -132,10 +150,10 @@ impl ListenerBuilder {
         addr: impl ToSocketAddrs,
         make: impl Fn() -> H + Send + Sync + 'static,
     ) -> io::Result<Listener> {
-        let out_cap = self.caps.outbound;
+        let caps = self.caps;
         let open = move |cx: &mut Cx<'_>, fd: OwnedFd, load: Load| {
             let front = Local { handler: make(), open: false };
-            pump::start(cx, Fd::from(fd), out_cap, load, front);
+            pump::start(cx, Fd::from(fd), caps, load, front);
         };
         self.listen(Loads::new(loops), addr, Arc::new(open), Arc::new(Endless))
     }
@@ -260,6 +278,12 @@ pub struct ListenerStats {
     pub errors: u64,
     /// Connections open now, on each loop.
     pub open: Vec<usize>,
+    /// Connections that ended with bytes that were accepted to be sent and were dropped: by an
+    /// abort, a panic, an error, a peer that took nothing, the end of the loop. Their
+    /// [`Handler::on_close`](crate::Handler::on_close) was told why, if it was called.
+    pub lost_connections: u64,
+    /// How many bytes were dropped, in all.
+    pub lost_bytes: u64,
 }
 
 /// A listening socket whose connections are served by callbacks.
@@ -286,7 +310,10 @@ impl Listener {
     /// What it has done so far.
     #[must_use]
     pub fn stats(&self) -> ListenerStats {
+        let (lost_connections, lost_bytes) = self.shared.loads.lost();
         ListenerStats {
+            lost_connections,
+            lost_bytes,
             accepted: self.shared.accepted.load(Ordering::Relaxed),
             errors: self.shared.errors.load(Ordering::Relaxed),
             open: self.shared.loads.counts(),

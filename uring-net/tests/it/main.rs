@@ -13,6 +13,7 @@ mod connect;
 mod crowd;
 mod deadlines;
 mod echo;
+mod ends;
 mod handler;
 mod listen;
 mod shutdown;

@@ -43,16 +43,17 @@ fn it_wakes_readers_and_writers_with_an_error() {
     });
     until_asleep(get(&ids));
     until_asleep(get(&ids));
-    let report = reactor.shutdown(LONG);
+    // the peer of the writer takes nothing
+    let report = reactor.shutdown(Duration::from_millis(200));
     assert_eq!((report.leaked, report.failed_loops), (0, 0), "{report}");
     for error in [join(reader), join(writer)] {
-        assert_eq!(error.raw_os_error(), Some(ECONNABORTED), "{error}");
+        assert_eq!(error.kind(), ErrorKind::ConnectionAborted, "{error}");
     }
     // and whoever comes later
     let mut late = first;
     assert_eq!(late.read(&mut [0]).expect_err("no loop").raw_os_error(), Some(ECONNABORTED));
     assert_eq!(late.write(&[0]).expect_err("no loop").raw_os_error(), Some(ECONNABORTED));
-    late.flush().expect_err("no loop");
+    late.flush().expect("nothing was written");
 }
 
 #[test]
@@ -63,9 +64,9 @@ fn bytes_that_did_not_go_out_are_not_flushed() {
     stream.set_write_deadline(Some(Instant::now()));
     while stream.write(&[1; 100_000]).is_ok() {}
     stream.shutdown(std::net::Shutdown::Write).expect("a connection");
-    reactor.shutdown(LONG);
+    reactor.shutdown(Duration::from_millis(100));
     let error = stream.flush().expect_err("the queue was not empty");
-    assert_eq!(error.raw_os_error(), Some(ECONNABORTED), "{error}");
+    assert_eq!(error.kind(), ErrorKind::ConnectionAborted, "{error}");
 }
 
 #[test]
@@ -118,6 +119,7 @@ fn it_wakes_a_thread_that_connects() {
         until_asleep(asleep);
     }
     handle.shutdown(LONG).expect("the loop runs");
+    until("the loop has ended", || handle.run(|_| {}).is_err());
     let Some((error, waited)) = join(thread) else {
         skip!("a full queue takes connections here");
     };
@@ -198,7 +200,7 @@ fn a_connection_that_is_handed_to_a_loop_that_ends_does_not_keep_it() {
 }
 
 #[test]
-fn streams_whose_peers_never_read_do_not_keep_it() {
+fn streams_whose_peers_never_read_keep_it_no_longer_than_its_limit() {
     need_loops!();
     isolated!();
     let before = descriptors();
@@ -212,9 +214,10 @@ fn streams_whose_peers_never_read_do_not_keep_it() {
         // dropped with a full queue
     }
     let start = Instant::now();
-    let report = reactor.shutdown(Duration::from_secs(10));
+    // it is given all of the time, and no more
+    let report = reactor.shutdown(Duration::from_millis(500));
     assert_eq!((report.leaked, report.failed_loops), (0, 0), "{report}");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < LONG / 2, "{:?}", start.elapsed());
     drop(peers);
     assert_eq!(descriptors(), before);
 }

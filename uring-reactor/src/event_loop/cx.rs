@@ -232,13 +232,15 @@ impl Cx<'_> {
     /// removed. At the deadline of the shutdown it is told
     /// [`SourceEvent::Shutdown`](crate::SourceEvent::Shutdown) once more, and its time is over.
     ///
-    /// Nothing happens if the loop does not shut down.
-    pub fn drain_first(&mut self, source: SourceId) {
+    /// Says whether the loop waits: not if it does not shut down, or if the time is over already.
+    pub fn drain_first(&mut self, source: SourceId) -> bool {
         let in_time = self.state.stopping.is_some() && !self.state.drained;
         let place = self.state.place(source);
-        if in_time && self.state.targets.is_source(place) {
+        let waits = in_time && self.state.targets.is_source(place);
+        if waits {
             self.state.draining.insert(place);
         }
+        waits
     }
 
     /// Whether the loop is shutting down. What a source submits now goes out and is cancelled at
