@@ -40,7 +40,6 @@ pub(crate) fn try_each<T>(
     addr: impl ToSocketAddrs,
     mut each: impl FnMut(SocketAddr) -> io::Result<T>,
 ) -> io::Result<T> {
-    let none = || io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address");
     let mut last = None;
     for addr in addr.to_socket_addrs()? {
         match each(addr) {
@@ -48,7 +47,11 @@ pub(crate) fn try_each<T>(
             Err(error) => last = Some(error),
         }
     }
-    Err(last.unwrap_or_else(none))
+    Err(last.unwrap_or_else(no_address))
+}
+
+pub(crate) fn no_address() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address")
 }
 
 /// A socket that listens on `addr`.
@@ -73,9 +76,9 @@ pub(crate) fn listen(
 }
 
 /// A socket to connect to `addr`.
-pub(crate) fn client(addr: SocketAddr) -> io::Result<OwnedFd> {
+pub(crate) fn client(addr: SocketAddr, nodelay: bool) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_nodelay(nodelay)?;
     Ok(socket.into())
 }
 

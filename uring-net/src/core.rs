@@ -115,6 +115,21 @@ impl Inbox {
         Some(Ok(filled))
     }
 
+    /// Copies out what is there, and leaves it there.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> Option<Result<usize, End>> {
+        if self.bytes == 0 {
+            return self.end.map(|end| if end == End::Eof { Ok(0) } else { Err(end) });
+        }
+        let mut filled = 0;
+        for (number, chunk) in self.queue.iter().enumerate() {
+            let chunk = &chunk[if number == 0 { self.offset } else { 0 }..];
+            let count = chunk.len().min(buffer.len() - filled);
+            buffer[filled..filled + count].copy_from_slice(&chunk[..count]);
+            filled += count;
+        }
+        Some(Ok(filled))
+    }
+
     /// Drops what was not read.
     pub(crate) fn clear(&mut self) {
         self.queue.clear();

@@ -113,3 +113,28 @@ impl error::Error for Lost {
         Some(&self.source)
     }
 }
+
+/// What a call gets on a stream or a listener that this side has closed, inside of an
+/// [`io::Error`] of the kind `NotConnected`.
+#[derive(Debug)]
+pub struct LocallyClosed(&'static str);
+
+impl LocallyClosed {
+    /// Whether an error says that this side has closed.
+    #[must_use]
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+
+    pub(crate) fn error(what: &'static str) -> io::Error {
+        io::Error::new(io::ErrorKind::NotConnected, Self(what))
+    }
+}
+
+impl fmt::Display for LocallyClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} was closed on this side", self.0)
+    }
+}
+
+impl error::Error for LocallyClosed {}

@@ -21,6 +21,7 @@ use crate::{
     core::{End, Outbox, Step, errno},
     deadline::Deadline,
     error::{Cause, Failure},
+    home,
     limits::Caps,
     loads::Load,
     sys,
@@ -156,6 +157,11 @@ impl Link {
         self.fd.as_fd()
     }
 
+    /// Whether the user may have changed how the socket closes.
+    fn was_exposed(&self) -> bool {
+        self.exposed.get() || matches!(self.fd, Fd::Shared(_))
+    }
+
     /// The socket, for a question.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -167,6 +173,12 @@ impl Link {
     }
 
     pub(crate) fn close(&mut self) {
+        if self.closing == Closing::No && self.was_exposed() {
+            let limit = SockRef::from(&self.fd).linger();
+            if limit.is_ok_and(|limit| limit == Some(Duration::ZERO)) {
+                return self.abort(); // as close(2) would
+            }
+        }
         self.out.finish();
         if self.closing == Closing::No {
             self.closing = Closing::Flush;
@@ -349,7 +361,7 @@ impl Link {
         } else {
             Ok(())
         };
-        if self.exposed.get() {
+        if self.was_exposed() {
             linger_elsewhere(self.fd());
         }
     }
@@ -438,6 +450,7 @@ pub(crate) fn start<F: Front>(
     load: Load,
     front: F,
 ) -> SourceId {
+    home::this_is_a_loop();
     let id = cx.add_source_with(|id| Pump {
         link: Link {
             id,

@@ -5,16 +5,17 @@ use std::{
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
-use uring_reactor::{Cx, Fd, Handle, SourceId, uring::Payload};
+use uring_reactor::{Cx, Fd, Handle, Reactor, SourceId, uring::Payload};
 
 use crate::{
     addr,
     core::{Chunk, End, Inbox},
     error::{Cause, Failure},
+    home::Home,
     limits::Caps,
     loads::Load,
     pump::{self, Front, Link},
@@ -32,6 +33,11 @@ pub(crate) struct State {
     pub(crate) write_end: Option<WriteEnd>,
     pub(crate) read_deadline: Option<Instant>,
     pub(crate) write_deadline: Option<Instant>,
+    /// How long each call may wait, as with `std::net`.
+    pub(crate) read_timeout: Option<Duration>,
+    pub(crate) write_timeout: Option<Duration>,
+    /// This side has closed it, whoever still holds it.
+    pub(crate) closed: bool,
     /// The inbox is full: the loop has stopped receiving.
     pub(crate) paused: bool,
     /// The loop was told to look, and has not yet.
@@ -60,9 +66,47 @@ pub(crate) struct Shared {
     pub(crate) handle: Handle,
     pub(crate) source: OnceLock<SourceId>,
     pub(crate) caps: Caps,
+    pub(crate) home: Home,
+    /// As they were in the beginning: the kernel forgets them when the connection ends.
+    addrs: Addrs,
+}
+
+#[derive(Clone, Copy)]
+struct Addrs {
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+}
+
+impl Addrs {
+    fn of(fd: BorrowedFd<'_>) -> Self {
+        Self { peer: addr::peer(fd).ok(), local: addr::local(fd).ok() }
+    }
 }
 
 impl Shared {
+    fn new(fd: Arc<OwnedFd>, handle: Handle, caps: Caps) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            readable: Condvar::new(),
+            writable: Condvar::new(),
+            addrs: Addrs::of(fd.as_fd()),
+            fd,
+            handle,
+            source: OnceLock::new(),
+            caps,
+            home: Home::here(),
+        })
+    }
+
+    /// Puts the connection on its loop.
+    fn start(self: &Arc<Self>, cx: &mut Cx<'_>, load: Load) {
+        let remote = Remote { shared: Arc::clone(self) };
+        // what is queued is bounded where it is written, whatever is received meanwhile
+        let caps = Caps { hold_back: false, ..self.caps };
+        let source = pump::start(cx, Fd::Shared(Arc::clone(&self.fd)), caps, load, remote);
+        let _first = self.source.set(source);
+    }
+
     /// Makes the loop look at the queues, once for all that happened since it last looked.
     pub(crate) fn poke(&self, state: &mut State) {
         if state.poked || state.gone {
@@ -78,19 +122,8 @@ impl Shared {
 
 /// Puts a connection on the loop, and gives out its first handle.
 pub(crate) fn start(cx: &mut Cx<'_>, fd: Arc<OwnedFd>, caps: Caps, load: Load) -> TcpStream {
-    let shared = Arc::new(Shared {
-        state: Mutex::default(),
-        readable: Condvar::new(),
-        writable: Condvar::new(),
-        fd: Arc::clone(&fd),
-        handle: cx.handle(),
-        source: OnceLock::new(),
-        caps,
-    });
-    let remote = Remote { shared: Arc::clone(&shared) };
-    // what is queued is bounded where it is written, whatever is received meanwhile
-    let source = pump::start(cx, Fd::Shared(fd), Caps { hold_back: false, ..caps }, load, remote);
-    let _first = shared.source.set(source);
+    let shared = Shared::new(fd, cx.handle(), caps);
+    shared.start(cx, load);
     TcpStream { shared: Arc::new(LastHandle(shared)) }
 }
 
@@ -235,22 +268,56 @@ impl TcpStream {
         &self.shared.0
     }
 
-    /// The address of the peer.
+    /// Puts a connection of the standard library, or of anybody, on one of the loops. It is made
+    /// blocking, for whoever shares it too.
     ///
     /// # Errors
     ///
-    /// Those of `getpeername(2)`: `NotConnected` after a reset.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        addr::peer(self.as_fd())
+    /// `NotConnected` if the loop has ended; those of `fcntl(2)`.
+    pub fn from_std(reactor: &Reactor, stream: std::net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(false)?; // or a receive would not wait
+        let handle = reactor.handle();
+        let shared = Shared::new(Arc::new(stream.into()), handle.clone(), Caps::CONNECTOR);
+        let started = Arc::clone(&shared);
+        let ended = |_| io::Error::new(io::ErrorKind::NotConnected, "the event loop has ended");
+        handle.run(move |cx| started.start(cx, Load::uncounted())).map_err(ended)?;
+        Ok(Self { shared: Arc::new(LastHandle(shared)) })
     }
 
-    /// The address of this side.
+    /// Closes the connection, although others hold it: what was written is sent, whoever waits is
+    /// woken, and every later call fails with `NotConnected`, in which
+    /// [`LocallyClosed`](crate::LocallyClosed) stands.
+    pub fn close(&self) {
+        let shared = self.shared();
+        if !shared.home.is_here() {
+            return;
+        }
+        let mut state = shared.state.lock();
+        state.closed = true;
+        state.dropped = true;
+        state.inbox.clear();
+        shared.poke(&mut state);
+        drop(state);
+        shared.readable.notify_all();
+        shared.writable.notify_all();
+    }
+
+    /// The address of the peer, also after the connection has ended.
     ///
     /// # Errors
     ///
-    /// Those of `getsockname(2)`.
+    /// `NotConnected` if it had none when the stream was made.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.shared().addrs.peer.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTCONN))
+    }
+
+    /// The address of this side, also after the connection has ended.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if it had none when the stream was made.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        addr::local(self.as_fd())
+        self.shared().addrs.local.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTCONN))
     }
 }
 
@@ -274,6 +341,10 @@ struct LastHandle(Arc<Shared>);
 
 impl Drop for LastHandle {
     fn drop(&mut self) {
+        // in a forked child nobody can be told, and the lock may be held for ever
+        if !self.0.home.is_here() {
+            return;
+        }
         let mut state = self.0.state.lock();
         state.dropped = true;
         state.inbox.clear();

@@ -18,7 +18,7 @@ use uring_reactor::{
 };
 
 use super::{Ended, Shared};
-use crate::core::errno;
+use crate::{core::errno, home};
 
 /// How long accepting pauses after an error such as `EMFILE`: doubled each time, up to the last.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
@@ -37,7 +37,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Asks the acceptor to end; what to wait for, if that is possible.
+    /// Asks the acceptor to end; what to wait for, if it can be reached.
     pub(super) fn close(self) -> Option<Receiver<()>> {
         // Relaxed: the command that follows orders it
         self.closing.store(true, Ordering::Relaxed);
@@ -48,8 +48,7 @@ impl Running {
                 cx.poke(*id);
             }
         };
-        let reached = self.handle.run(poke).is_ok();
-        (reached && !self.handle.is_current()).then_some(self.closed)
+        self.handle.run(poke).is_ok().then_some(self.closed)
     }
 
     /// Makes the acceptor look whether it can go on.
@@ -98,6 +97,7 @@ impl Acceptor {
         };
         let shared = Arc::clone(shared);
         handle.run(move |cx| {
+            home::this_is_a_loop();
             let source = cx.add_source_with(|id| Self {
                 id,
                 number,

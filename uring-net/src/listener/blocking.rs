@@ -11,7 +11,10 @@ use parking_lot::{Condvar, Mutex};
 use uring_reactor::{Handle, Reactor};
 
 use super::{Listener, ListenerStats, Sink, acceptor::Running};
-use crate::stream::{self, TcpStream};
+use crate::{
+    error::LocallyClosed,
+    stream::{self, TcpStream},
+};
 
 /// How many connections wait for [`TcpListener::accept`] before the kernel keeps the rest.
 const QUEUE_MAX: usize = 1024;
@@ -27,7 +30,13 @@ pub(super) struct Queue {
 struct Waiting {
     streams: VecDeque<TcpStream>,
     /// Why no more will come.
-    end: Option<&'static str>,
+    end: Option<Ended>,
+}
+
+#[derive(Clone, Copy)]
+enum Ended {
+    ByUs,
+    ByLoop,
 }
 
 impl Queue {
@@ -40,7 +49,7 @@ impl Queue {
         // else nobody accepts it: it is closed, after the lock is released
     }
 
-    fn close(&self, why: &'static str) {
+    fn close(&self, why: Ended) {
         let mut waiting = self.waiting.lock();
         waiting.end.get_or_insert(why);
         let dropped = std::mem::take(&mut waiting.streams);
@@ -56,11 +65,12 @@ impl Sink for Queue {
     }
 
     fn end(&self) {
-        self.close("the event loop has ended");
+        self.close(Ended::ByLoop);
     }
 }
 
-/// A listening socket whose connections are accepted by threads, as with `std::net`.
+/// A listening socket whose connections are accepted by threads, as with `std::net`. Dropping it
+/// closes it.
 ///
 /// ```
 /// use uring_net::TcpListener;
@@ -75,6 +85,7 @@ impl Sink for Queue {
 /// println!("{}", listener.local_addr());
 /// # Ok(()) }
 /// ```
+#[must_use = "a listener that is dropped is closed"]
 pub struct TcpListener {
     listener: Listener,
     queue: Arc<Queue>,
@@ -99,19 +110,18 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// `NotConnected` after [`shutdown`](Self::shutdown) and when the reactor has ended, `Deadlock`
-    /// on the thread of a loop that connections may come to.
+    /// `NotConnected` after [`close`](Self::close) and [`shutdown`](Self::shutdown), for which
+    /// [`LocallyClosed`] stands in it, and when the reactor has ended; `Deadlock` on the thread of a
+    /// loop that connections may come to.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         if self.listener.shared.loads.handles().any(Handle::is_current) {
             return Err(stream::would_deadlock());
         }
-        loop {
-            let stream = self.next_stream()?;
-            // one that was reset meanwhile has no peer any more, and is nobody's
-            if let Ok(peer) = stream.peer_addr() {
-                return Ok((stream, peer));
-            }
-        }
+        self.listener.home.check()?;
+        let stream = self.next_stream()?;
+        // one that was reset meanwhile too: it may have brought something
+        let peer = stream.peer_addr()?;
+        Ok((stream, peer))
     }
 
     fn next_stream(&self) -> io::Result<TcpStream> {
@@ -121,12 +131,17 @@ impl TcpListener {
                 if waiting.streams.len() == QUEUE_MAX / 2 {
                     drop(waiting);
                     // acceptors that stopped because the queue was full
-                    self.listener.acceptors.iter().for_each(Running::poke);
+                    self.listener.acceptors.lock().iter().for_each(Running::poke);
                 }
                 return Ok(stream);
             }
-            if let Some(why) = waiting.end {
-                return Err(io::Error::new(io::ErrorKind::NotConnected, why));
+            match waiting.end {
+                Some(Ended::ByUs) => return Err(LocallyClosed::error("listener")),
+                Some(Ended::ByLoop) => {
+                    let why = "the event loop has ended";
+                    return Err(io::Error::new(io::ErrorKind::NotConnected, why));
+                }
+                None => {}
             }
             self.queue.some.wait(&mut waiting);
         }
@@ -147,13 +162,17 @@ impl TcpListener {
     /// Wakes all threads that wait in [`accept`](Self::accept), which then fails; connections that
     /// nobody has accepted are closed.
     pub fn shutdown(&self) {
-        self.queue.close("the listener is closed");
+        if !self.listener.home.is_here() {
+            return;
+        }
+        self.queue.close(Ended::ByUs);
     }
 
-    /// Stops accepting and closes the socket: when it returns, the port is free.
-    pub fn close(self) {
+    /// Stops accepting, wakes all threads that wait in [`accept`](Self::accept), and closes the
+    /// socket: when it returns, the port is free, unless it is called on a loop's thread.
+    pub fn close(&self) {
         self.shutdown();
-        self.listener.close();
+        self.listener.stop();
     }
 }
 

@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use uring_reactor::{Cx, Fd, Handle, Reactor};
 
 use self::{
@@ -25,6 +26,7 @@ use self::{
 use crate::{
     addr,
     conn::{Handler, Local},
+    home::{self, Home},
     limits::Caps,
     loads::{Load, Loads},
     pump, stream,
@@ -150,12 +152,28 @@ impl ListenerBuilder {
         addr: impl ToSocketAddrs,
         make: impl Fn() -> H + Send + Sync + 'static,
     ) -> io::Result<Listener> {
-        let caps = self.caps;
-        let open = move |cx: &mut Cx<'_>, fd: OwnedFd, load: Load| {
-            let front = Local { handler: make(), open: false };
-            pump::start(cx, Fd::from(fd), caps, load, front);
-        };
-        self.listen(Loads::new(loops), addr, Arc::new(open), Arc::new(Endless))
+        let open = handlers(self.caps, make);
+        self.listen(Loads::new(loops), addr, open, Arc::new(Endless))
+    }
+
+    /// The same on a socket that listens already: from the service manager, or from the process
+    /// that this one follows. Of the settings, those of the socket are its own. It is made
+    /// blocking, for whoever shares it too.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fcntl(2)` and `getsockname(2)`.
+    pub fn serve_from<H: Handler>(
+        mut self,
+        reactor: &Reactor,
+        listener: std::net::TcpListener,
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> io::Result<Listener> {
+        listener.set_nonblocking(false)?; // or an accept would not wait
+        self.reuse_port = false;
+        let open = handlers(self.caps, make);
+        let loads = Loads::new(reactor.handles());
+        self.accept_from(loads, vec![listener.into()], open, Arc::new(Endless))
     }
 
     /// Listens on `addr`, for [`TcpListener::accept`].
@@ -164,14 +182,27 @@ impl ListenerBuilder {
     ///
     /// As [`serve`](Self::serve).
     pub fn bind(self, reactor: &Reactor, addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        let caps = self.caps;
-        let queue = Arc::new(Queue::default());
-        let filled = Arc::clone(&queue);
-        let open = move |cx: &mut Cx<'_>, fd: OwnedFd, load: Load| {
-            filled.push(stream::start(cx, Arc::new(fd), caps, load));
-        };
+        let (queue, open) = streams(self.caps);
         let sink = Arc::clone(&queue);
-        let listener = self.listen(Loads::new(reactor.handles()), addr, Arc::new(open), sink)?;
+        let listener = self.listen(Loads::new(reactor.handles()), addr, open, sink)?;
+        Ok(TcpListener::new(listener, queue))
+    }
+
+    /// The same on a socket that listens already, as with [`serve_from`](Self::serve_from).
+    ///
+    /// # Errors
+    ///
+    /// As [`serve_from`](Self::serve_from).
+    pub fn bind_from(
+        mut self,
+        reactor: &Reactor,
+        listener: std::net::TcpListener,
+    ) -> io::Result<TcpListener> {
+        listener.set_nonblocking(false)?;
+        self.reuse_port = false;
+        let (queue, open) = streams(self.caps);
+        let (loads, sink) = (Loads::new(reactor.handles()), Arc::clone(&queue));
+        let listener = self.accept_from(loads, vec![listener.into()], open, sink)?;
         Ok(TcpListener::new(listener, queue))
     }
 
@@ -184,6 +215,16 @@ impl ListenerBuilder {
     ) -> io::Result<Listener> {
         let sockets = if self.reuse_port { loads.handles().len() } else { 1 };
         let fds = addr::try_each(addr, |addr| self.sockets(addr, sockets))?;
+        self.accept_from(loads, fds, open, sink)
+    }
+
+    fn accept_from(
+        self,
+        loads: Loads,
+        fds: Vec<OwnedFd>,
+        open: Arc<Open>,
+        sink: Arc<dyn Sink>,
+    ) -> io::Result<Listener> {
         let local_addr = addr::local(fds[0].as_fd())?;
         let shared = Arc::new(Shared {
             loads,
@@ -196,10 +237,11 @@ impl ListenerBuilder {
         });
         let ended = Arc::new(Ended(sink));
         // first, so that those that started are closed if another one cannot
-        let mut listener = Listener { local_addr, acceptors: Vec::new(), shared };
+        let (acceptors, home) = (Mutex::default(), Home::here());
+        let listener = Listener { local_addr, acceptors, shared, home };
         for (number, fd) in fds.into_iter().enumerate() {
             let running = Acceptor::start(&listener.shared, number, fd, Arc::clone(&ended))?;
-            listener.acceptors.push(running);
+            listener.acceptors.lock().push(running);
         }
         Ok(listener)
     }
@@ -225,6 +267,24 @@ impl fmt::Debug for ListenerBuilder {
             .field("caps", &self.caps)
             .finish_non_exhaustive()
     }
+}
+
+/// Serves connections with handlers.
+fn handlers<H: Handler>(caps: Caps, make: impl Fn() -> H + Send + Sync + 'static) -> Arc<Open> {
+    Arc::new(move |cx: &mut Cx<'_>, fd: OwnedFd, load: Load| {
+        let front = Local { handler: make(), open: false };
+        pump::start(cx, Fd::from(fd), caps, load, front);
+    })
+}
+
+/// Queues connections for threads.
+fn streams(caps: Caps) -> (Arc<Queue>, Arc<Open>) {
+    let queue = Arc::new(Queue::default());
+    let filled = Arc::clone(&queue);
+    let open = move |cx: &mut Cx<'_>, fd: OwnedFd, load: Load| {
+        filled.push(stream::start(cx, Arc::new(fd), caps, load));
+    };
+    (queue, Arc::new(open))
 }
 
 type Open = dyn Fn(&mut Cx<'_>, OwnedFd, Load) + Send + Sync;
@@ -288,11 +348,14 @@ pub struct ListenerStats {
 
 /// A listening socket whose connections are served by callbacks.
 ///
-/// Dropping it closes it as [`close`](Self::close) does; its connections live on.
+/// Dropping it closes it as [`close`](Self::close) does; its connections live on. In a forked child
+/// it does nothing.
+#[must_use = "a listener that is dropped is closed"]
 pub struct Listener {
     local_addr: SocketAddr,
-    acceptors: Vec<Running>,
+    acceptors: Mutex<Vec<Running>>,
     shared: Arc<Shared>,
+    home: Home,
 }
 
 impl Listener {
@@ -320,25 +383,35 @@ impl Listener {
         }
     }
 
-    /// Stops accepting and closes the socket. When it returns the port is free, unless it is called
-    /// on a loop's own thread: then that happens right after.
-    pub fn close(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
-        let closing: Vec<_> = self.acceptors.drain(..).filter_map(Running::close).collect();
+    /// Stops accepting and closes the socket; its connections live on. When it returns the port is
+    /// free, unless it is called on a loop's thread, which does not wait for itself nor for another
+    /// loop: then that happens right after.
+    pub fn stop(&self) {
+        if !self.home.is_here() {
+            return; // the loops, and their sockets, are with the parent
+        }
+        let acceptors = std::mem::take(&mut *self.acceptors.lock());
+        let closing: Vec<_> = acceptors.into_iter().filter_map(Running::close).collect();
+        let on_loop = self.shared.loads.handles().any(Handle::is_current);
+        if on_loop || home::is_loop() {
+            return;
+        }
         let limit = Instant::now() + CLOSE_LIMIT;
         for closed in closing {
             // nothing is ever sent: the acceptor's end hangs up
             let _hung_up = closed.recv_deadline(limit);
         }
     }
+
+    /// As [`stop`](Self::stop), for the last use of it.
+    pub fn close(self) {
+        self.stop();
+    }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.end();
+        self.stop();
     }
 }
 

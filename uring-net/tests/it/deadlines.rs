@@ -68,17 +68,62 @@ fn a_read_that_times_out_loses_no_byte() {
 }
 
 #[test]
-fn a_deadline_that_has_passed_still_lets_read_what_is_there() {
+fn a_call_after_its_deadline_fails_even_if_it_could_go_on() {
     need_loops!();
     let reactor = reactor(1);
     let (mut stream, peer) = pair(&reactor);
     (&peer).write_all(b"ab").expect("room in the socket");
     let mut byte = [0];
     stream.read_exact(&mut byte).expect("it has arrived, and so has the next");
-    stream.set_read_deadline(Some(Instant::now() - Duration::from_secs(1)));
-    stream.read_exact(&mut byte).expect("no need to wait");
-    assert_eq!(&byte, b"b");
+    stream.set_deadline(Some(Instant::now() - Duration::from_secs(1)));
     assert_timed_out(stream.read(&mut byte));
+    assert_timed_out(stream.peek(&mut byte));
+    assert_timed_out(stream.write(b"there is room"));
+    assert_timed_out(stream.flush());
+    stream.set_deadline(None);
+    stream.read_exact(&mut byte).expect("nothing was lost");
+    assert_eq!(&byte, b"b");
+    stream.write_all(b"x").expect("there is room");
+    assert_same(&read(&peer, 1), b"x");
+}
+
+#[test]
+fn timeouts_are_those_of_the_standard_library() {
+    need_loops!();
+    let reactor = reactor(1);
+    let (mut stream, _peer) = pair(&reactor);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let mut twin = std::net::TcpStream::connect(addr).expect("a connection");
+    stream.set_deadline(None);
+
+    let zero = Some(Duration::ZERO);
+    let ours = stream.set_read_timeout(zero).expect_err("zero").kind();
+    assert_eq!(ours, twin.set_read_timeout(zero).expect_err("zero").kind());
+    let ours = stream.set_write_timeout(zero).expect_err("zero").kind();
+    assert_eq!(ours, twin.set_write_timeout(zero).expect_err("zero").kind());
+
+    stream.set_read_timeout(Some(SOON)).expect("a timeout");
+    twin.set_read_timeout(Some(SOON)).expect("a timeout");
+    let start = Instant::now();
+    let ours = stream.read(&mut [0]).expect_err("nobody sends");
+    assert!(start.elapsed() >= SOON, "{:?}", start.elapsed());
+    assert_eq!(ours.raw_os_error(), twin.read(&mut [0]).expect_err("nobody").raw_os_error());
+    assert_eq!(stream.read_timeout().expect("set"), Some(SOON));
+
+    stream.set_write_timeout(Some(SOON)).expect("a timeout");
+    let ours = loop {
+        if let Err(error) = stream.write(&[0; 100_000]) {
+            break error;
+        }
+    };
+    twin.set_write_timeout(Some(SOON)).expect("a timeout");
+    let theirs = loop {
+        if let Err(error) = twin.write(&[0; 100_000]) {
+            break error;
+        }
+    };
+    assert_eq!(ours.raw_os_error(), theirs.raw_os_error());
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn fill(stream: &mut TcpStream) -> usize {
     while let Ok(count) = stream.write(&[7; 100_000]) {
         taken += count;
     }
+    stream.set_write_deadline(None);
     taken
 }
 

@@ -18,6 +18,7 @@ mod handler;
 mod listen;
 mod shutdown;
 mod steady;
+mod twin;
 
 #[global_allocator]
 static ALLOCATOR: testing::alloc::Allocator = testing::alloc::Allocator;

@@ -15,7 +15,7 @@ use testing::{LONG, descriptors, get, rounds, thread_id, until, until_asleep};
 use uring_net::{Listener, TcpListener, TcpStream};
 
 use crate::{
-    blocking::pair,
+    blocking::{SOON, pair},
     util::{ECONNABORTED, Echo, Seen, assert_same, join, peer, probe, reactor, read_to_end, serve},
 };
 
@@ -61,8 +61,9 @@ fn bytes_that_did_not_go_out_are_not_flushed() {
     need_loops!();
     let reactor = reactor(1);
     let (mut stream, _peer) = pair(&reactor);
-    stream.set_write_deadline(Some(Instant::now()));
+    stream.set_write_deadline(Some(Instant::now() + SOON));
     while stream.write(&[1; 100_000]).is_ok() {}
+    stream.set_write_deadline(None);
     stream.shutdown(std::net::Shutdown::Write).expect("a connection");
     reactor.shutdown(Duration::from_millis(100));
     let error = stream.flush().expect_err("the queue was not empty");
@@ -208,7 +209,7 @@ fn streams_whose_peers_never_read_keep_it_no_longer_than_its_limit() {
     let mut peers = Vec::new();
     for _ in 0..10 {
         let (mut stream, peer) = pair(&reactor);
-        stream.set_write_deadline(Some(Instant::now()));
+        stream.set_write_deadline(Some(Instant::now() + SOON));
         while stream.write(&[1; 100_000]).is_ok() {}
         peers.push(peer);
         // dropped with a full queue
