@@ -143,8 +143,9 @@ impl Inbox {
 pub(crate) enum Step {
     /// Send this.
     Send(Payload),
-    /// Send this part of what is large, or of what a short send left.
-    SendPart(Slice<Payload>),
+    /// Send this part of what is large, or of what a short send left. Boxed: it is rare, and would
+    /// make each step larger.
+    SendPart(Box<Slice<Payload>>),
     /// Everything was sent: tell the peer that nothing follows.
     Finish,
 }
@@ -232,7 +233,7 @@ impl Outbox {
             }
             let part = self.offset..data.len().min(self.offset + SLICE_BYTES);
             self.flying = part.len();
-            return Some(Step::SendPart(Slice::new(data, part)));
+            return Some(Step::SendPart(Box::new(Slice::new(data, part))));
         }
         if self.fin == Fin::Wanted {
             self.fin = Fin::Begun;

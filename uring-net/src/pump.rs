@@ -12,8 +12,8 @@ use socket2::SockRef;
 use uring_reactor::{
     Cx, Fd, LoopItem, LoopOp, LoopOutput, Source, SourceEvent, SourceId, TimerId,
     uring::{
-        AnyOperation, OpId, Payload, Reason, RecvBuf, Rejected, Slice,
-        op::{Recv, RecvMulti, Send, Shutdown},
+        AnyOperation, OpId, Payload, PollEvents, Reason, RecvBuf, Rejected, Slice,
+        op::{Poll, Recv, RecvMulti, Send, Shutdown},
     },
 };
 
@@ -33,6 +33,7 @@ const SEND: u32 = 1;
 const DEADLINE: u32 = 2;
 const ENDING: u32 = 3;
 const RETRY: u32 = 4;
+const WATCH: u32 = 5;
 
 /// How often within its limit the progress of a connection that was closed is looked at.
 const LOOKS: u32 = 4;
@@ -111,6 +112,9 @@ pub(crate) struct Link {
     sending: Option<OpId>,
     /// The send was asked to end.
     send_cancelled: bool,
+    /// A poll for a reset, from the first pause on: nothing else would tell of it.
+    watching: Option<OpId>,
+    watched: bool,
     /// What goes out next, and found the ring full.
     held: Option<Box<LoopOp>>,
     /// The ring was full: try again after a while.
@@ -255,12 +259,35 @@ impl Link {
         }
     }
 
+    /// Looks for a reset while nothing is received. A stream has a reader, who finds out.
+    fn watch(&mut self, cx: &mut Cx<'_>) {
+        if self.watched || matches!(self.fd, Fd::Shared(_)) {
+            return;
+        }
+        let poll = Poll::new(self.fd.clone(), PollEvents::HUP | PollEvents::ERR);
+        match cx.submit_for(self.id, WATCH, LoopOp::Any(AnyOperation::new(poll))) {
+            Ok(op) => {
+                self.watching = Some(op);
+                self.watched = true;
+            }
+            Err(_) => self.retry = true,
+        }
+    }
+
+    fn watch_ended(&mut self) {
+        self.watching = None;
+        // without an error both sides have finished, and what they sent is there to be read
+        if let Ok(Some(error)) = SockRef::from(&self.fd).take_error() {
+            self.fail(Cause::Os(errno(&error)));
+        }
+    }
+
     fn transmit(&mut self, cx: &mut Cx<'_>) {
         let op = match (self.held.take(), self.out.next()) {
             (Some(op), _) => *op, // and the outbox has no next one meanwhile
             (None, Some(Step::Send(data))) => Send::new(self.fd.clone(), data).wait_all().into(),
             (None, Some(Step::SendPart(part))) => {
-                let send = Send::new(self.fd.clone(), part).wait_all();
+                let send = Send::new(self.fd.clone(), *part).wait_all();
                 LoopOp::Any(AnyOperation::new(send)) // a box for each slice
             }
             (None, Some(Step::Finish)) => Shutdown::new(self.fd.clone(), Write).into(),
@@ -277,8 +304,9 @@ impl Link {
     }
 
     fn is_over(&self) -> bool {
-        let nothing_in_flight =
-            self.sending.is_none() && matches!(self.receiving, Receiving::Idle | Receiving::Over);
+        let nothing_in_flight = self.sending.is_none()
+            && self.watching.is_none()
+            && matches!(self.receiving, Receiving::Idle | Receiving::Over);
         let nothing_to_do = match self.closing {
             Closing::No => self.receiving == Receiving::Over && self.out.is_done(),
             Closing::Flush => false,
@@ -460,6 +488,8 @@ pub(crate) fn start<F: Front>(
             receiving: Receiving::Idle,
             sending: None,
             send_cancelled: false,
+            watching: None,
+            watched: false,
             held: None,
             retry: false,
             closing: Closing::No,
@@ -611,6 +641,9 @@ impl<F: Front> Pump<F> {
             self.drive_end(cx);
         } else {
             self.link.deadline.arm(cx, self.link.id, DEADLINE);
+            if self.link.paused {
+                self.link.watch(cx);
+            }
         }
         if self.link.is_over() {
             self.end(cx);
@@ -627,6 +660,9 @@ impl<F: Front> Pump<F> {
         }
         if self.link.closing == Closing::Linger && self.link.ignored >= IGNORED_BYTES_MAX {
             self.link.lingered = true;
+        }
+        if let Some(op) = self.link.watching {
+            cx.cancel_op(op);
         }
         // it may just have come to that
         if self.link.closing == Closing::Abort {
@@ -739,6 +775,7 @@ impl<F: Front> Source for Pump<F> {
                 self.link.insist(cx);
                 self.received(cx, buf.into());
             }
+            SourceEvent::Done { tag: WATCH, .. } => self.link.watch_ended(),
             SourceEvent::Done { output, .. } => self.operation_ended(cx, output),
             SourceEvent::Poked => {
                 if let Some(front) = &mut self.front {

@@ -397,6 +397,24 @@ fn a_paused_connection_gets_its_data_when_it_goes_on() {
 }
 
 #[test]
+fn a_paused_connection_that_is_reset_is_told_and_gone() {
+    need_loops!();
+    let server = logged(|seen| {
+        if let Seen::Open(conn) = seen {
+            conn.pause();
+        }
+    });
+    let peers: Vec<_> = (0..20).map(|_| server.peer()).collect();
+    peers.iter().for_each(|_| drop(server.until("open")));
+    peers.into_iter().for_each(reset);
+    for _ in 0..20 {
+        assert_eq!(server.until("close"), [format!("close {:?}", Some(ECONNRESET))]);
+    }
+    assert_eq!(server.listener.stats().open, [0]);
+    assert_eq!(server.rest(), [""; 0]);
+}
+
+#[test]
 fn on_drain_paces_a_sender_and_no_byte_is_lost() {
     need_loops!();
     const TOTAL: usize = 8 << 20;
