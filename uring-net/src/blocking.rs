@@ -10,8 +10,8 @@ use parking_lot::{Condvar, MutexGuard};
 use socket2::SockRef;
 
 use crate::{
-    core::{End, Inbox, MERGED_BYTES, errno},
-    error::{Failure, LocallyClosed},
+    core::{Inbox, MERGED_BYTES, errno},
+    error::{End, Failure, LocallyClosed},
     stream::{Shared, State, TcpStream, WriteEnd, would_deadlock},
 };
 
@@ -227,10 +227,6 @@ impl Shared {
             _ => Ok(()),
         }
     }
-
-    fn option<T>(&self, get: impl FnOnce(SockRef<'_>) -> io::Result<T>) -> io::Result<T> {
-        get(SockRef::from(&self.fd))
-    }
 }
 
 /// Queues as much as there is room for.
@@ -267,14 +263,15 @@ fn check_writable(state: &State) -> io::Result<()> {
 
 impl TcpStream {
     /// Sets until when reads are answered: one that waits until then, or comes later, fails with
-    /// `TimedOut`, and loses nothing. A call that waits already obeys it too. `None` waits for ever.
+    /// `TimedOut`, and loses nothing. A call that waits already obeys it too. With `None` it waits
+    /// for ever.
     pub fn set_read_deadline(&self, at: Option<Instant>) {
         self.shared().state.lock().read_deadline = at;
         self.shared().readable.notify_all();
     }
 
-    /// Sets until when writes and flushes are answered, as [`set_read_deadline`](Self::set_read_deadline)
-    /// does.
+    /// Sets until when writes and flushes are answered, as
+    /// [`set_read_deadline`](Self::set_read_deadline) does.
     pub fn set_write_deadline(&self, at: Option<Instant>) {
         self.shared().state.lock().write_deadline = at;
         self.shared().writable.notify_all();
@@ -336,94 +333,6 @@ impl TcpStream {
             return Ok(0);
         }
         self.shared().take_in(|inbox| inbox.peek(buffer))
-    }
-
-    /// Whether small segments go out at once; the default is what the listener or the connector was
-    /// told.
-    ///
-    /// # Errors
-    ///
-    /// Those of `setsockopt(2)`.
-    #[doc(alias = "TCP_NODELAY")]
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.shared().option(|socket| socket.set_tcp_nodelay(nodelay))
-    }
-
-    /// Whether small segments go out at once.
-    ///
-    /// # Errors
-    ///
-    /// Those of `getsockopt(2)`.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        self.shared().option(|socket| socket.tcp_nodelay())
-    }
-
-    /// Sets how many hops a packet may take.
-    ///
-    /// # Errors
-    ///
-    /// Those of `setsockopt(2)`.
-    #[doc(alias = "IP_TTL")]
-    pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
-        self.shared().option(|socket| socket.set_ttl_v4(hops))
-    }
-
-    /// How many hops a packet may take.
-    ///
-    /// # Errors
-    ///
-    /// Those of `getsockopt(2)`.
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.shared().option(|socket| socket.ttl_v4())
-    }
-
-    /// Whether the kernel asks a silent peer now and then whether it is still there.
-    ///
-    /// # Errors
-    ///
-    /// Those of `setsockopt(2)`.
-    #[doc(alias = "SO_KEEPALIVE")]
-    pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
-        self.shared().option(|socket| socket.set_keepalive(keepalive))
-    }
-
-    /// Whether the kernel asks a silent peer now and then whether it is still there.
-    ///
-    /// # Errors
-    ///
-    /// Those of `getsockopt(2)`.
-    pub fn keepalive(&self) -> io::Result<bool> {
-        self.shared().option(|socket| socket.keepalive())
-    }
-
-    /// Sets how long the close of the socket waits, if this thread is the last that has it; a loop
-    /// never waits. Zero makes the close a reset, which drops what is still queued.
-    ///
-    /// # Errors
-    ///
-    /// Those of `setsockopt(2)`.
-    #[doc(alias = "SO_LINGER")]
-    pub fn set_linger(&self, limit: Option<Duration>) -> io::Result<()> {
-        self.shared().option(|socket| socket.set_linger(limit))
-    }
-
-    /// How long the close of the socket waits.
-    ///
-    /// # Errors
-    ///
-    /// Those of `getsockopt(2)`.
-    pub fn linger(&self) -> io::Result<Option<Duration>> {
-        self.shared().option(|socket| socket.linger())
-    }
-
-    /// Takes the error that the socket has pending, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// Those of `getsockopt(2)`.
-    #[doc(alias = "SO_ERROR")]
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.shared().option(|socket| socket.take_error())
     }
 
     /// Ends one or both directions: reads then find the end, writes fail with `BrokenPipe`. What

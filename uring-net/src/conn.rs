@@ -11,9 +11,9 @@ use uring_reactor::{Cx, uring::Payload};
 
 use crate::{
     addr,
-    core::End,
-    error::{Cause, Failure},
-    pump::{Front, Link},
+    error::{Cause, End, Failure},
+    link::Link,
+    pump::Front,
 };
 
 /// What a server or a client does with a connection: callbacks on the connection's loop.

@@ -4,6 +4,8 @@ use std::{collections::VecDeque, io, ops::Deref};
 
 use uring_reactor::uring::{Payload, SharedBuf, Slice};
 
+use crate::error::End;
+
 /// From how many pieces on small ones are put together: a piece of one byte takes that of a vector
 /// and of a queue's place, or of a whole buffer.
 const PIECES: usize = 16;
@@ -17,26 +19,6 @@ pub(crate) const MERGED_BYTES: usize = 16 * 1024;
 /// How many bytes go out in one send: the queue's length follows, and a loop's other connections
 /// wait for no more than this to be copied.
 pub(crate) const SLICE_BYTES: usize = 128 * 1024;
-
-/// How a direction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The peer has finished writing.
-    Eof,
-    /// The connection failed, with this `errno`.
-    Failed(i32),
-}
-
-impl End {
-    /// The error, if it is one.
-    #[must_use]
-    pub fn error(self) -> Option<io::Error> {
-        match self {
-            Self::Eof => None,
-            Self::Failed(errno) => Some(io::Error::from_raw_os_error(errno)),
-        }
-    }
-}
 
 /// Bytes that arrived, where any thread may read them.
 #[derive(Debug)]
@@ -168,7 +150,7 @@ pub(crate) struct Outbox {
     /// Queued and in flight.
     bytes: usize,
     in_flight: bool,
-    /// How many bytes the send in flight has.
+    /// How many bytes the last send has, or had.
     flying: usize,
     fin: Fin,
     failed: Option<i32>,
@@ -238,6 +220,7 @@ impl Outbox {
         if self.fin == Fin::Wanted {
             self.fin = Fin::Begun;
             self.in_flight = true;
+            self.flying = 0;
             return Some(Step::Finish);
         }
         None
@@ -247,8 +230,11 @@ impl Outbox {
     /// first.
     pub(crate) fn sent(&mut self, result: io::Result<usize>, data: Payload) -> usize {
         self.in_flight = false;
-        self.flying = 0;
         match result {
+            Ok(count) if self.offset == 0 && count == data.len() => {
+                self.bytes -= count;
+                count
+            }
             Ok(count) => {
                 let count = count.min(data.len() - self.offset);
                 self.bytes -= count;
@@ -296,7 +282,7 @@ impl Outbox {
 
     /// How many bytes are with the kernel for now, which has perhaps taken some.
     pub(crate) const fn flying(&self) -> usize {
-        self.flying
+        if self.in_flight { self.flying } else { 0 }
     }
 
     /// Whether the end was told to the peer, or is being told: the kernel counts it as a byte.

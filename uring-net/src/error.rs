@@ -2,6 +2,26 @@
 
 use std::{error, fmt, io};
 
+/// How a direction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer has finished writing.
+    Eof,
+    /// The connection failed, with this `errno`.
+    Failed(i32),
+}
+
+impl End {
+    /// The error, if it is one.
+    #[must_use]
+    pub fn error(self) -> Option<io::Error> {
+        match self {
+            Self::Eof => None,
+            Self::Failed(errno) => Some(io::Error::from_raw_os_error(errno)),
+        }
+    }
+}
+
 /// What ended a connection before everything was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {

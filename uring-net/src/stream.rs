@@ -13,12 +13,13 @@ use uring_reactor::{Cx, Fd, Handle, Reactor, SourceId, uring::Payload};
 
 use crate::{
     addr,
-    core::{Chunk, End, Inbox},
-    error::{Cause, Failure},
+    core::{Chunk, Inbox},
+    error::{Cause, End, Failure},
     home::Home,
     limits::Caps,
+    link::{self, Link},
     loads::Load,
-    pump::{self, Front, Link},
+    pump::{self, Front},
 };
 
 /// The queues, and what was asked for and has happened.
@@ -135,7 +136,7 @@ struct Remote {
 impl Front for Remote {
     fn received(&mut self, link: &mut Link, cx: &mut Cx<'_>, data: Payload) {
         let data = match data {
-            Payload::Received(buf) if !pump::is_short(cx) => Chunk::Shared(buf.into_shared()),
+            Payload::Received(buf) if !link::is_short(cx) => Chunk::Shared(buf.into_shared()),
             Payload::Vec(vec) => Chunk::Vec(vec),
             // while buffers are short, a reader must not hold any
             data => Chunk::Vec(data.to_vec()),

@@ -111,8 +111,8 @@ impl TcpListener {
     /// # Errors
     ///
     /// `NotConnected` after [`close`](Self::close) and [`shutdown`](Self::shutdown), for which
-    /// [`LocallyClosed`] stands in it, and when the reactor has ended; `Deadlock` on the thread of a
-    /// loop that connections may come to.
+    /// [`LocallyClosed`] stands in it, and when the reactor has ended; `Deadlock` on the thread of
+    /// a loop that connections may come to.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         if self.listener.shared.loads.handles().any(Handle::is_current) {
             return Err(stream::would_deadlock());
