@@ -228,6 +228,7 @@ impl Outbox {
 
     /// A send has ended; says how many bytes went out. What it left stays where it is, and goes
     /// first.
+    #[inline]
     pub(crate) fn sent(&mut self, result: io::Result<usize>, data: Payload) -> usize {
         self.in_flight = false;
         match result {

@@ -1,20 +1,6 @@
-//! Where a call comes from: the process that has the loops, and their threads.
+//! Where a call comes from: the process that has the loops, or a child of it.
 
-use std::{cell::Cell, io, process};
-
-thread_local! {
-    static ON_LOOP: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Remembers that this thread is a loop's: it must not wait, not for another loop either.
-pub(crate) fn this_is_a_loop() {
-    ON_LOOP.set(true);
-}
-
-/// Whether this thread is that of a loop that has, or had, listeners or connections.
-pub(crate) fn is_loop() -> bool {
-    ON_LOOP.get()
-}
+use std::{io, process};
 
 /// The process that a thing was made in. In a forked child there are no loops to wait for, and
 /// locks that they held stay locked.

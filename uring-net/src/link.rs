@@ -32,8 +32,9 @@ const RECV: u32 = 0;
 const SEND: u32 = 1;
 pub(crate) const WATCH: u32 = 5;
 
-/// How many bytes are read and dropped after a close.
-pub(crate) const IGNORED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How many bytes are read and dropped after a close. Then the peer has to wait, until it has
+/// everything, or until its time is over.
+const IGNORED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The state of the receiving operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

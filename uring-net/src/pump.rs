@@ -10,9 +10,8 @@ use uring_reactor::{
 use crate::{
     core::errno,
     error::{Cause, End, Failure},
-    home,
     limits::Caps,
-    link::{Closing, IGNORED_BYTES_MAX, Link, Receiving, WATCH, is_short},
+    link::{Closing, Link, Receiving, WATCH, is_short},
     loads::Load,
     sys,
 };
@@ -94,7 +93,6 @@ pub(crate) fn start<F: Front>(
     load: Load,
     front: F,
 ) -> SourceId {
-    home::this_is_a_loop();
     let id = cx.add_source_with(|id| Pump {
         link: Link::new(id, fd, caps, load),
         front: Some(front),
@@ -110,6 +108,7 @@ pub(crate) fn start<F: Front>(
 }
 
 impl<F: Front> Pump<F> {
+    #[inline]
     fn received(&mut self, cx: &mut Cx<'_>, data: Payload) {
         match &mut self.front {
             Some(front) if !self.link.is_closing() => {
@@ -267,9 +266,6 @@ impl<F: Front> Pump<F> {
             self.link.closing = Closing::Linger;
             (self.seen, self.looks) = (0, 0);
             self.tell_end(cx, None);
-        }
-        if self.link.closing == Closing::Linger && self.link.ignored >= IGNORED_BYTES_MAX {
-            self.link.lingered = true;
         }
         if let Some(op) = self.link.watching {
             cx.cancel_op(op);

@@ -8,8 +8,8 @@ use std::{
 
 use socket2::{SockAddr, SockAddrStorage};
 
-/// Bytes that were handed to the kernel and that the peer has not acknowledged; 0 if it is unknown.
-#[doc(alias = "SIOCOUTQ")]
+/// Bytes that were handed to the kernel and that the peer has not acknowledged (`SIOCOUTQ`); 0 if
+/// that is unknown.
 #[expect(unsafe_code, reason = "no safe wrapper exists")]
 pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> u64 {
     let mut bytes: libc::c_int = 0;
@@ -21,7 +21,6 @@ pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> u64 {
 
 /// How many bytes the peer has acknowledged since the connection was made: it moves if and only if
 /// the peer, or its kernel, takes something. 0 if it is unknown.
-#[doc(alias = "TCP_INFO")]
 pub(crate) fn acknowledged(fd: BorrowedFd<'_>) -> u64 {
     /// `struct tcp_info` of include/uapi/linux/tcp.h, v6.18, in words: `tcpi_bytes_acked`, since
     /// Linux 4.1, is at byte 120.
@@ -33,8 +32,7 @@ pub(crate) fn acknowledged(fd: BorrowedFd<'_>) -> u64 {
     }
 }
 
-/// The address of the peer, which a reset does not take away.
-#[doc(alias = "SO_PEERNAME")]
+/// The address of the peer, which a reset does not take away (`SO_PEERNAME`).
 #[expect(unsafe_code, reason = "no safe wrapper exists")]
 pub(crate) fn peer(fd: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
     let ask = |storage: *mut SockAddrStorage, length: *mut libc::socklen_t, bytes: usize| {

@@ -57,6 +57,7 @@ mod end;
 mod error;
 mod event_loop;
 mod fd;
+mod here;
 mod home;
 #[cfg(all(test, loom))]
 mod loom_models;
@@ -74,6 +75,7 @@ pub use error::{BuildError, Closed};
 pub use event_loop::source::{Source, SourceEvent, SourceId};
 pub use event_loop::{Cx, EventLoop};
 pub use fd::Fd;
+pub use here::is_loop_thread;
 pub use op::{LoopItem, LoopOp, LoopOutput};
 pub use reactor::Reactor;
 pub use remote::handle::{Handle, Request};

@@ -18,7 +18,7 @@ use uring_reactor::{
 };
 
 use super::{Ended, Shared};
-use crate::{core::errno, home};
+use crate::core::errno;
 
 /// How long accepting pauses after an error such as `EMFILE`: doubled each time, up to the last.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
@@ -97,7 +97,6 @@ impl Acceptor {
         };
         let shared = Arc::clone(shared);
         handle.run(move |cx| {
-            home::this_is_a_loop();
             let source = cx.add_source_with(|id| Self {
                 id,
                 number,

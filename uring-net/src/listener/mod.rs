@@ -17,7 +17,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use uring_reactor::{Cx, Fd, Handle, Reactor};
+use uring_reactor::{Cx, Fd, Handle, Reactor, is_loop_thread};
 
 use self::{
     acceptor::{Acceptor, Running},
@@ -26,7 +26,7 @@ use self::{
 use crate::{
     addr,
     conn::{Handler, Local},
-    home::{self, Home},
+    home::Home,
     limits::Caps,
     loads::{Load, Loads},
     pump, stream,
@@ -392,8 +392,7 @@ impl Listener {
         }
         let acceptors = std::mem::take(&mut *self.acceptors.lock());
         let closing: Vec<_> = acceptors.into_iter().filter_map(Running::close).collect();
-        let on_loop = self.shared.loads.handles().any(Handle::is_current);
-        if on_loop || home::is_loop() {
+        if is_loop_thread() {
             return;
         }
         let limit = Instant::now() + CLOSE_LIMIT;

@@ -216,6 +216,24 @@ fn two_loops_that_close_each_others_listeners_do_not_wait() {
 }
 
 #[test]
+fn a_listener_is_closed_on_a_loop_that_has_nothing_else_of_it() {
+    need_loops!();
+    let reactor = reactor(2);
+    let handles: Vec<_> = reactor.handles().cloned().collect();
+    let builder = Listener::builder();
+    let listener = builder.serve_on([&handles[0]], "127.0.0.1:0", || Echo).expect("a listener");
+    let addr = listener.local_addr();
+    let (go, wait) = mpsc::channel::<()>();
+    handles[0].run(move |_| wait.recv().expect("the test goes on")).expect("a loop");
+    // its own loop cannot help before this one has returned
+    on_loop(&handles[1], move |_| {
+        listener.close();
+        go.send(()).expect("the other waits");
+    });
+    until("the port is free", || PeerListener::bind(addr).is_ok());
+}
+
+#[test]
 fn a_socket_that_lingers_does_not_hold_its_loop_up() {
     need_loops!();
     let mut event_loop = EventLoop::builder().build().expect("a loop");

@@ -13,7 +13,7 @@ use outside::Signal;
 use state::State;
 use turn::Sleep;
 
-use crate::{clock::after, end::Cause, stats::Report};
+use crate::{clock::after, end::Cause, here::set_loop_thread, stats::Report};
 
 pub(crate) mod command;
 pub(crate) mod cx;
@@ -116,12 +116,14 @@ impl EventLoop {
 
     fn turn_by(&mut self, sleep: Sleep<'_>, until: Option<Instant>) -> io::Result<()> {
         let state = self.state();
+        set_loop_thread(true);
         let result = state.check_here().and_then(|()| {
             state.shared.bell.doze.get_up(); // it may have been left to be waited for
             // who waits for what a closure does must hear of it before the loop sleeps
             let sleep = if state.run_ready() { Sleep::No } else { sleep };
             state.go(sleep, until)
         });
+        set_loop_thread(false);
         self.tell(result)
     }
 
@@ -199,11 +201,14 @@ impl EventLoop {
     /// The same, with the report in any case.
     pub(crate) fn run_to_end(mut self) -> (Cause, Report) {
         let mut state = self.state.take().expect("only what consumes the loop takes it");
+        set_loop_thread(true);
         let mut result = Ok(());
         while result.is_ok() && state.stopping.is_none() {
             result = state.check_here().and_then(|()| state.turn(Sleep::Soundly, None));
         }
-        state.finish(result)
+        let ends = state.finish(result);
+        set_loop_thread(false);
+        ends
     }
 
     /// Ends the loop within `limit`, as [`Handle::shutdown`](crate::Handle::shutdown) does for one

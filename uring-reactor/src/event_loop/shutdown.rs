@@ -20,6 +20,10 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// How long, after the deadline, the kernel may take to give back what it can give back at once.
 const LAST_CALL: Duration = Duration::from_millis(20);
 
+/// How long, after the deadline, sources that drained may take to hear of their end. It is over
+/// when all have heard.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 impl State {
     pub(crate) fn begin_shutdown(&mut self, deadline: Instant) {
         if let Some(earlier) = self.stopping {
@@ -66,7 +70,7 @@ impl State {
             self.call_source(source, SourceEvent::Shutdown);
         }
         self.cancel_all();
-        self.stopping = Some(now + LAST_CALL);
+        self.stopping = Some(now + LAST_WORDS);
     }
 
     /// Whether a callback is still to be called.
