@@ -220,17 +220,24 @@ fn a_listener_is_closed_on_a_loop_that_has_nothing_else_of_it() {
     need_loops!();
     let reactor = reactor(2);
     let handles: Vec<_> = reactor.handles().cloned().collect();
-    let builder = Listener::builder();
-    let listener = builder.serve_on([&handles[0]], "127.0.0.1:0", || Echo).expect("a listener");
-    let addr = listener.local_addr();
+    // so many that their limits would add up to more than a test waits
+    let listeners: Vec<_> = (0..5)
+        .map(|_| {
+            let builder = Listener::builder();
+            builder.serve_on([&handles[0]], "127.0.0.1:0", || Echo).expect("a listener")
+        })
+        .collect();
+    let addrs: Vec<_> = listeners.iter().map(Listener::local_addr).collect();
     let (go, wait) = mpsc::channel::<()>();
     handles[0].run(move |_| wait.recv().expect("the test goes on")).expect("a loop");
     // its own loop cannot help before this one has returned
     on_loop(&handles[1], move |_| {
-        listener.close();
+        listeners.into_iter().for_each(Listener::close);
         go.send(()).expect("the other waits");
     });
-    until("the port is free", || PeerListener::bind(addr).is_ok());
+    for addr in addrs {
+        until("the port is free", || PeerListener::bind(addr).is_ok());
+    }
 }
 
 #[test]
