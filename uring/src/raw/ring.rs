@@ -308,11 +308,18 @@ impl RawRing {
         loop {
             match self.wait_once(min, until, mask) {
                 Ok((0, ready)) if ready < min && !is_past(until) => {}
+                // one that could not submit all did not wait, and so hid nothing
+                Ok((_, ready)) if ready < min && !is_past(until) && self.has_more_to_submit() => {}
                 // what submitted may have hidden a signal
                 Ok((_, ready)) => return Ok(ready),
                 Err(errno) => return Err(io::Error::from_raw_os_error(errno)),
             }
         }
+    }
+
+    /// Whether the last enter left entries to the next one.
+    fn has_more_to_submit(&self) -> bool {
+        !self.setup_flags().contains(SetupFlags::SQPOLL) && self.sq.waiting() > 0
     }
 
     /// One attempt to wait: how many entries were submitted, and how many completions can be read.

@@ -1,6 +1,7 @@
 //! Waits: they end when they should, whatever signals, clocks and completions do.
 
 use std::{
+    fs::File,
     os::unix::thread::JoinHandleExt as _,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
@@ -74,6 +75,29 @@ fn a_wait_for_more_than_can_ever_come_ends_at_its_deadline() {
     let deadline = Instant::now() + Duration::from_millis(10);
     assert_eq!(ring.wait(u32::MAX, Some(deadline)).expect("a wait"), 1);
     assert!(Instant::now() >= deadline);
+}
+
+/// Without `SUBMIT_ALL`, which two of the modes lack, the kernel ends an enter at an entry that it
+/// refuses: it neither takes the others nor waits.
+#[test]
+fn a_wait_that_a_signal_may_end_is_not_ended_by_an_entry_that_is_refused() {
+    uring::operations! {
+        enum Op, OpItem, OpOutput { Write(op::Writev<File, &'static [u8]>), Nop(op::Nop) }
+    }
+    for mode in Mode::ALL {
+        let Some(mut ring) = mode.ring::<Op, ()>(8, 8) else { continue };
+        let null = File::options().write(true).open("/dev/null").expect("it");
+        // writev(2): no more than 1024 of them
+        let refused = op::Writev::new(null, vec![&b"x"[..]; 1025], Current);
+        ring.submit(refused.into(), ()).expect("room");
+        for _ in 0..3 {
+            ring.submit(op::Nop::new().into(), ()).expect("room");
+        }
+        let until = Some(Instant::now() + SLACK);
+        assert_eq!(ring.wait_interruptible(4, until, None).expect("a wait"), 4, "{mode:?}");
+        let OpOutput::Write((result, ..)) = util::done(&mut ring).1 else { panic!("the first") };
+        assert_eq!(util::errno(&result), libc::EINVAL, "{mode:?}");
+    }
 }
 
 #[test]
