@@ -122,8 +122,8 @@ pub(crate) fn is_socket_or_pipe(fd: RawFd) -> Result<bool, i32> {
     linux::is_socket_or_pipe(fd)
 }
 
-/// Whether this is a socket whose close waits for the peer; `None` if the kernel does not say, as of
-/// what is no socket.
+/// Whether this is a socket whose close waits for the peer; `None` if the kernel does not say, as
+/// of what is no socket.
 pub(crate) fn lingers(socket: RawFd) -> Option<bool> {
     linux::lingers(socket)
 }

@@ -78,9 +78,10 @@ impl Sqe {
 /// it was cancelled, in a chain that was broken, or if
 /// [no worker could be started](crate::op#errors-that-are-not-the-operations-own): the kernel has
 /// not closed it then. A socket or a pipe is closed nevertheless, by the thread of the ring, unless
-/// it lingers, which would keep that waiting. Of other files no error tells for certain, because a file's own write-back
-/// may fail with any number, and to close a number twice would hit whoever got it next. So these
-/// are no longer touched after an error, and [`leaked_descriptors`] counts them.
+/// it lingers, which would keep that waiting. Of other files no error tells for certain, because a
+/// file's own write-back may fail with any number, and to close a number twice would hit whoever
+/// got it next. So these are no longer touched after an error, and [`leaked_descriptors`] counts
+/// them.
 ///
 /// An operation that the kernel has never seen (rejected, or taken back when its ring was dropped)
 /// closes its descriptor by its drop.
