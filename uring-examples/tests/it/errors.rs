@@ -177,8 +177,9 @@ fn without_descriptors_both_servers_say_what_to_raise() {
     for server in [ECHO_RING, ECHO_SERVER] {
         let mut shell = Command::new("sh");
         shell.args(["-c", "ulimit -n 16; exec \"$0\" \"$@\"", server, "--listen", "127.0.0.1:0"]);
-        let server = Server::start(&mut shell);
+        let mut server = Server::start(&mut shell);
         let streams: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        server.until_told("ulimit -n"); // and nobody goes before
         // the last one is served when the first ones have gone
         for mut stream in streams {
             stream.write_all(b"x").unwrap();

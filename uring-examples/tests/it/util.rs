@@ -86,6 +86,18 @@ impl Ended {
     }
 }
 
+/// Reads on a thread of its own: what comes, as it comes.
+fn read_parts(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(length @ 1..) = from.read(&mut bytes) {
+            let _ = sender.send(bytes[..length].into()); // the test may have failed
+        }
+    });
+    receiver
+}
+
 /// Reads to the end on a thread of its own.
 fn read_all(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
@@ -158,6 +170,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     stdout: Receiver<Vec<u8>>,
     stderr: Receiver<Vec<u8>>,
+    told: Vec<u8>,
 }
 
 impl Server {
@@ -170,7 +183,7 @@ impl Server {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = spawn(command.stdin(Stdio::null()));
         let mut stdout = BufReader::new(child.0.stdout.take().unwrap());
-        let stderr = read_all(child.0.stderr.take().unwrap());
+        let stderr = read_parts(child.0.stderr.take().unwrap());
         let (sender, receiver) = mpsc::channel();
         let reader = thread::spawn(move || {
             let mut line = String::new();
@@ -185,11 +198,11 @@ impl Server {
         });
         let Ok(address) = receiver.recv_timeout(PATIENCE) else {
             drop(child);
-            let told = stderr.recv().unwrap_or_default();
+            let told: Vec<_> = stderr.iter().flatten().collect();
             panic!("it does not listen: {}", String::from_utf8_lossy(&told));
         };
         let stdout = read_all(reader.join().unwrap());
-        Self { child, address, stdout, stderr }
+        Self { child, address, stdout, stderr, told: Vec::new() }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -199,13 +212,25 @@ impl Server {
         stream
     }
 
+    fn told(&self) -> String {
+        String::from_utf8_lossy(&self.told).into_owned()
+    }
+
+    /// Waits until it has told this on standard error.
+    pub(crate) fn until_told(&mut self, words: &str) {
+        while !self.told().contains(words) {
+            let part = self.stderr.recv_timeout(PATIENCE);
+            self.told.extend(part.unwrap_or_else(|_| panic!("not told: {words}")));
+        }
+    }
+
     /// Ends it as Ctrl-C does.
     pub(crate) fn stop(mut self) -> Ended {
         self.child.signal(libc::SIGINT);
         let stdout = self.stdout.recv_timeout(PATIENCE).expect("the server does not end");
-        let stderr = self.stderr.recv_timeout(PATIENCE).expect("the server does not end");
         let status = self.child.0.wait().unwrap();
-        Ended { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
+        self.told.extend(self.stderr.iter().flatten());
+        Ended { status, stdout, stderr: self.told() }
     }
 }
 
