@@ -72,6 +72,8 @@
 //! assert_eq!(cqe.user_data(), 7);
 //! let length = cqe.result()?;
 //! # assert!(length > 0);
+//! # // SAFETY: it was a vector without room to spare, and the kernel is done with it.
+//! # drop(unsafe { Box::from_raw(buffer) });
 //! # Ok(()) }
 //! ```
 //!
