@@ -47,7 +47,8 @@ pub unsafe trait Operation {
     /// What the terminal completion yields, the resources included.
     type Output;
 
-    /// Writes the entry, which is all zeroes. Called once, when the value sits where it stays.
+    /// Writes the entry, which is all zeroes. Called once a submission, when the value sits where
+    /// it stays; one that was given back may be submitted again, and be elsewhere by then.
     ///
     /// # Safety
     ///

@@ -429,7 +429,8 @@ impl RawRing {
     #[doc(alias = "io_uring_setup_buf_ring")]
     #[doc(alias = "io_uring_register_buf_ring")]
     pub fn pool(&mut self, buffers: u16, buffer_bytes: u32) -> Result<Pool, PoolError> {
-        // with DEFER_TASKRUN the kernel picks buffers only while this thread enters it
+        // With DEFER_TASKRUN the kernel picks buffers while this thread enters it; a worker, which
+        // may pick at any time, can at worst miss those that were given back since.
         let eager = !self.setup_flags().contains(SetupFlags::DEFER_TASKRUN);
         Pool::new(&self.fd, self.id, eager, buffers, buffer_bytes)
     }
