@@ -27,12 +27,17 @@ impl Loads {
         Self { loops }
     }
 
-    /// The loop with the fewest connections, one more counted on it.
+    /// The loop with the fewest connections of those that take work, one more counted on it.
+    ///
+    /// A loop that has ended has no connections left, so that without a look at that it would get
+    /// every new one.
     pub(crate) fn least(&self) -> (&Handle, Load) {
         // a count that is off by one misplaces one connection
-        let count = |entry: &&(Handle, Arc<Counts>)| entry.1.open.load(Ordering::Relaxed);
-        let (handle, count) = self.loops.iter().min_by_key(count).expect("there is a loop");
-        (handle, Load::new(count))
+        let rank = |(handle, counts): &&(Handle, Arc<Counts>)| {
+            (!handle.takes_work(), counts.open.load(Ordering::Relaxed))
+        };
+        let (handle, counts) = self.loops.iter().min_by_key(rank).expect("there is a loop");
+        (handle, Load::new(counts))
     }
 
     /// The `number`th loop, one more connection counted on it.

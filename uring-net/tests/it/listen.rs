@@ -73,6 +73,20 @@ fn connections_are_balanced_exactly() {
 }
 
 #[test]
+fn a_loop_that_has_ended_gets_no_connections() {
+    need_loops!();
+    let reactor = reactor(3);
+    let listener = serve(&reactor, || Echo);
+    // the first has the listening socket
+    let ended = reactor.handles().nth(1).expect("three loops");
+    ended.shutdown(LONG).expect("it runs");
+    until("the loop has ended", || ended.ended().is_some());
+    let peers: Vec<_> = (0..10).map(|_| peer(listener.local_addr())).collect();
+    peers.iter().for_each(|peer| ping(peer, b"there"));
+    assert_eq!(listener.stats().open, [5, 0, 5]);
+}
+
+#[test]
 fn reuse_port_spreads_connections_over_the_loops() {
     need_loops!();
     let reactor = reactor(2);
