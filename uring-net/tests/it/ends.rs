@@ -73,10 +73,15 @@ fn read_to_reset(mut peer: &Peer) -> Vec<u8> {
 
 /// Writes until nothing fits any more; says how much was taken.
 fn fill(stream: &mut TcpStream) -> usize {
-    stream.set_write_deadline(Some(Instant::now() + Duration::from_millis(50)));
+    // so long without room: on a slow machine it takes longer until there is none
+    let patience = Duration::from_millis(500) / rounds(10);
     let mut taken = 0;
-    while let Ok(count) = stream.write(&[7; 100_000]) {
-        taken += count;
+    loop {
+        stream.set_write_deadline(Some(Instant::now() + patience));
+        match stream.write(&[7; 100_000]) {
+            Ok(count) => taken += count,
+            Err(_) => break,
+        }
     }
     stream.set_write_deadline(None);
     taken
