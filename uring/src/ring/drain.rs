@@ -77,8 +77,8 @@ pub(super) fn completely<O: Operation, C>(
 /// and after a while if nothing ends. An error ends nothing: what fails now may work later.
 ///
 /// With `all`, one entry asks for everything on the ring (5.19): a chain of thousands ends link by
-/// link, and would take thousands of entries a link otherwise. Where that ends nothing, each is
-/// asked for.
+/// link, and would take thousands of entries a link otherwise. Where that ends nothing twice, each
+/// is asked for: once it may come before the next link has started.
 fn end<O: Operation, C>(
     engine: &mut Engine,
     table: &mut Table<'_, O, C>,
@@ -89,6 +89,7 @@ fn end<O: Operation, C>(
     let mut heard = kernel::now();
     let mut patience = PATIENCE;
     let mut at_once = false;
+    let mut in_vain = 0;
     // what is dropped here may fork: nothing comes back in the child
     while table.live() > 0 && !engine.raw.fd().is_forked() {
         let begun = kernel::now();
@@ -121,7 +122,8 @@ fn end<O: Operation, C>(
             }
         }
         // after the first round, and as long as that ends something
-        at_once = all && table.live() < before;
+        in_vain = if table.live() < before { 0 } else { in_vain + 1 };
+        at_once = all && (in_vain == 0 || (at_once && in_vain < 2));
     }
 }
 
