@@ -244,7 +244,11 @@ fn close_goes_on_as_long_as_the_peer_takes_something() {
     let start = Instant::now();
     let (mut got, mut buffer) = (0, [0; 8000]);
     loop {
-        let count = peer.read(&mut buffer).expect("it is not cut");
+        let count = match peer.read(&mut buffer) {
+            // with a timeout it does, whenever a thread is stopped and goes on (signal(7))
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            count => count.expect("it is not cut"),
+        };
         got += count;
         if count == 0 {
             break;
