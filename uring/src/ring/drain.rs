@@ -102,8 +102,12 @@ fn end<O: Operation, C>(
             if at_once { engine.cancel_any(until) } else { cancel_all(engine, table, until) };
         let asked = kernel::now();
         let before = table.live();
-        let mut again = asked + patience;
-        patience = PATIENCE_MAX.min(patience * 2);
+        // a miss of the next link costs no more than a hit: it has started by the next request
+        let next_link = at_once && in_vain == 0;
+        let mut again = asked + if next_link { asked - begun } else { patience };
+        if !next_link {
+            patience = PATIENCE_MAX.min(patience * 2);
+        }
         loop {
             let waited = engine.wait(1, Some(again.min(deadline(heard))));
             reap(engine, table, panics);
